@@ -1,0 +1,174 @@
+"""What a pure core asks its shell to do.
+
+Every core class has methods `on_<stimulus>(..., now_ms) -> list[Effect]`. It touches no socket, clock, disk or Ray; it
+returns effects, in the order in which they are to be carried out, and the shell (an actor, or the simulation) carries
+them out. A shell never decides anything on business data. Effects are frozen and hold plain values, so that a test
+compares lists of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a link message to a named peer ("coordinator", "delivery", "shard-0", "gateway-1", "trigger-NAME").
+
+    If the peer is not connected, the message is dropped: a core that needs it delivered keeps it and sends it again
+    when the shell calls `on_peer_connected(peer, ...)`. `kind` is one of `augenblick.link.messages.Kind`.
+    """
+
+    peer: str
+    kind: int
+    header: dict[str, Any] = field(default_factory=dict)
+    payload: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Keep a link connection to a peer open at this address ("host:port"), dialling again until `Disconnect`.
+
+    A second `Connect` for the same peer with another address or incarnation replaces the first. A peer that answers
+    with another incarnation than the one named here is refused (0 = any).
+    """
+
+    peer: str
+    address: str
+    incarnation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the connection to a peer and dial it no more."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Make a journal record durable, then call `on_appended(token, now_ms)`; tokens come back in order.
+
+    The store `none` answers at once, within the same turn of the shell.
+    """
+
+    token: int
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WriteClient:
+    """Write bytes to a client's connection (an ack, a handshake answer, an HTTP response part)."""
+
+    connection: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Complete a client's request that waited for the ack; `results` has the status text per event (None: accepted)."""
+
+    connection: int
+    request: int
+    status: int
+    results: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PauseReading:
+    """Read no more from a client's connection (back-pressure) until `ResumeReading`."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeReading:
+    """Read from a client's connection again."""
+
+    connection: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseClient:
+    """Close a client's connection; the reason is counted and logged."""
+
+    connection: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Carry out one attempt of an action, then call `on_performed(delivery, outcome, now_ms)`.
+
+    `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's actions.
+    """
+
+    delivery: int
+    action: str
+    record: dict[str, Any]
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreDeadLetters:
+    """Write dead letters to the dead-letter files, then call `on_dead_letters_stored(token, stored, now_ms)`."""
+
+    token: int
+    letters: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Hand records to whoever listens on `tail`, best effort."""
+
+    records: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartShard:
+    """Ask the runtime for a new shard actor (coordinator only). The state of the one it replaces is gone with store none."""
+
+    shard: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Call `on_tick(now_ms)` no later than this wall clock instant, beside the regular ticks."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One line for the log: level is "debug", "info", "warning" or "error"; fields are plain values."""
+
+    level: str
+    text: str
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The core has finished its orderly stop: nothing it holds is undelivered. The shell may end."""
+
+
+Effect = (
+    Send
+    | Connect
+    | Disconnect
+    | Append
+    | WriteClient
+    | Answer
+    | PauseReading
+    | ResumeReading
+    | CloseClient
+    | Perform
+    | StoreDeadLetters
+    | Publish
+    | StartShard
+    | WakeAt
+    | Log
+    | Stopped
+)
