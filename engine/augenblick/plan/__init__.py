@@ -1,0 +1,1 @@
+"""The plan: its model, conditions, checks and the compiler to the kernel's program."""
