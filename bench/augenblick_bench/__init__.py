@@ -1,0 +1,1 @@
+"""Load generator, scenarios and reports: how fast the engine is, measured from outside."""

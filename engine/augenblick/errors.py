@@ -1,0 +1,126 @@
+"""Every exception the engine raises on purpose.
+
+AugenblickError
+ x OurError              blame ours    a bug in the engine; never caught to go on
+ x UsageError            blame peer    a command line or setting that cannot be meant
+ x PlanError             blame peer    a plan that is wrong, with file and line
+   + NotBuiltYet                       a plan that asks for what is not built yet
+ x PluginError           blame peer    a plug-in that is duplicate, nameless, of a wrong type or unknown
+ x ProtocolError         blame peer    bytes that break a protocol; the connection ends
+   + LimitExceeded                     a bound of limits.py is exceeded
+   + AuthenticationFailed              a wrong key, proof or token
+ x EngineUnavailable     blame world   nobody answers (retryable)
+ x StorageError          blame world   a disk or folder that does not do what is asked
+   + DirectoryLocked                   another process owns the directory (retryable)
+   + CorruptionFound                   bytes on disk fail their checksum
+ x DeliveryFailed        blame world   an action was not taken by its target (retryable or not)
+
+`blame` says whose fault it is: ours (this process has a bug), peer (who sent it has to change
+something), world (network, disk or another machine). `retryable` says whether doing the same thing
+again later can succeed.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Blame(StrEnum):
+    """Whose fault an error is."""
+
+    OURS = "ours"
+    PEER = "peer"
+    WORLD = "world"
+
+
+class AugenblickError(Exception):
+    """Base of all; `str()` of one is a single clear line for a person."""
+
+    blame: ClassVar[Blame] = Blame.OURS
+    retryable: bool = False
+
+
+class OurError(AugenblickError):
+    """A state that the engine's own code must never reach."""
+
+
+class UsageError(AugenblickError):
+    """A command line, flag or setting that cannot be meant; exit code 2."""
+
+    blame = Blame.PEER
+
+
+class PlanError(AugenblickError):
+    """A plan that is wrong; exit code 2. Shown as `FILE:LINE: message`."""
+
+    blame = Blame.PEER
+
+    def __init__(self, message: str, *, file: str | None = None, line: int | None = None) -> None:
+        self.message = message
+        self.file = file
+        self.line = line
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        super().__init__(f"{place}: {message}" if place else message)
+
+
+class NotBuiltYet(PlanError):
+    """A plan that asks for something the design names and this version does not have."""
+
+
+class PluginError(AugenblickError):
+    """A plug-in that is duplicate, nameless, of a wrong type, broken or unknown."""
+
+    blame = Blame.PEER
+
+
+class ProtocolError(AugenblickError):
+    """Bytes of a peer that break a protocol: only that peer's connection ends."""
+
+    blame = Blame.PEER
+
+
+class LimitExceeded(ProtocolError):
+    """A peer announced or sent more than a bound of limits.py allows."""
+
+
+class AuthenticationFailed(ProtocolError):
+    """A peer did not prove what it had to: wrong shared key, cluster proof or token."""
+
+
+class EngineUnavailable(AugenblickError):
+    """No engine answers at the address, or it is not ready."""
+
+    blame = Blame.WORLD
+    retryable = True
+
+
+class StorageError(AugenblickError):
+    """A disk or folder does not do what was asked of it."""
+
+    blame = Blame.WORLD
+
+
+class DirectoryLocked(StorageError):
+    """Another living process owns the directory."""
+
+    retryable = True
+
+
+class CorruptionFound(StorageError):
+    """Bytes on disk that were complete once fail their checksum."""
+
+
+class DeliveryFailed(AugenblickError):
+    """An action was not accepted by its target; `retryable` as the channel judged it."""
+
+    blame = Blame.WORLD
+
+    def __init__(self, message: str, *, retryable: bool, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.retry_after_ms = retry_after_ms
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that nothing has: `unknown KIND 'NAME'; known: a, b`."""
+    return f"unknown {kind} {name!r}; known: {', '.join(sorted(known)) or 'none'}"
