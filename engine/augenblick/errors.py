@@ -5,7 +5,7 @@ AugenblickError
  x UsageError            blame peer    a command line or setting that cannot be meant
  x PlanError             blame peer    a plan that is wrong, with file and line
    + NotBuiltYet                       a plan that asks for what is not built yet
- x PluginError           blame peer    a plug-in that is duplicate, nameless, of a wrong type or unknown
+ x PluginError           blame peer    a plug-in: duplicate, nameless, of a wrong type, unknown
  x ProtocolError         blame peer    bytes that break a protocol; the connection ends
    + LimitExceeded                     a bound of limits.py is exceeded
    + AuthenticationFailed              a wrong key, proof or token

@@ -15,8 +15,8 @@ nesting_depth_max: Final = 32  # maps and arrays inside one event; scanners keep
 props_keys_max: Final = 1024  # keys of one props map
 session_bytes_max: Final = 128  # a session id is an id
 tag_bytes_max: Final = 256  # a Fluent tag, kept as context.stream
-time_min_ms: Final = -2_208_988_800_000  # 1900-01-01, inclusive: a clock that never was set
-time_max_ms: Final = 7_258_118_400_000  # 2200-01-01, exclusive: seconds or microseconds taken for ms
+time_ms_max: Final = 7_258_118_400_000  # 2200-01-01, exclusive: microseconds taken for ms
+time_ms_min: Final = -2_208_988_800_000  # 1900-01-01, inclusive: a clock that never was set
 user_bytes_max: Final = 256  # a user id; e-mail addresses have at most 254
 
 # frames: what one connection may send

@@ -93,8 +93,12 @@ class Registry(Generic[T]):
             if not hasattr(found, self.constant):
                 raise PluginError(f"{where} holds no {self.constant}")
             found = getattr(found, self.constant)
-        is_class = isinstance(found, type)
-        if not (issubclass(found, self.base) if is_class else isinstance(found, self.base)):
+        is_a = (
+            issubclass(found, self.base)
+            if isinstance(found, type)
+            else isinstance(found, self.base)
+        )
+        if not is_a:
             raise PluginError(f"{where} is no {self.base.__name__}: {found!r}")
         return found
 
