@@ -6,6 +6,31 @@ what a bound refuses is counted by reason. Groups are in alphabetical order, nam
 
 from typing import Final
 
+# dead letters: what is kept of what was refused or could not be delivered
+dead_letter_bytes_max: Final = 512 * 1024  # one line; an event of event_bytes_max in base64 fits
+dead_letter_list_max: Final = 1_000  # letters in one answer of `dead-letters list`
+dead_letter_reasons_max: Final = 256  # reasons counted apart; they are codes, but peers send them
+dead_letter_segment_bytes_max: Final = 8 * 1024 * 1024  # one file, small enough to open in an editor
+dead_letter_segments_max: Final = 32  # files; 256 MiB together, then the oldest is dropped
+dead_letters_storing_max: Final = 50_000  # waiting for a disk that does not answer; then lost
+
+# delivery: what waits for the targets of actions
+channel_lines_max: Final = 10_000  # lines that wait to be written by one file or log
+delivery_attempt_seconds_max: Final = 60.0  # one attempt, whatever the channel does
+delivery_attempts_max: Final = 12  # attempts of one delivery
+delivery_backoff_ms_max: Final = 300_000  # between two attempts: a target that is back is soon met
+delivery_concurrency_max: Final = 1_024  # attempts at once for one action
+delivery_finished_keys_max: Final = 65_536  # final records remembered, so that none is sent twice
+delivery_outbox_max: Final = 10_000  # deliveries that wait for one action; some 20 MB at 2 kB each
+delivery_retry_after_ms_max: Final = 3_600_000  # what a target may ask for
+delivery_total_ms_max: Final = 6 * 3_600_000  # from arrival to the last attempt
+record_outcomes_max: Final = 1_000  # outcomes in one RECORDS_DONE: 17 kB of link_header_bytes_max
+secret_bytes_max: Final = 64 * 1024  # one secret, read from a file
+tail_answer_max: Final = 1_000  # records in one answer of `tail`
+tail_records_max: Final = 2_048  # latest records of one kind that `tail` can show
+tail_wait_seconds_max: Final = 20.0  # an answer of `tail` that waits for the next record
+webhook_body_bytes_max: Final = 64 * 1024  # read of an answer, to keep the connection; then closed
+
 # events: what one client may send
 context_keys_max: Final = 256  # keys of one context map; a form with more is not behaviour
 event_bytes_max: Final = 256 * 1024  # one event; larger payloads belong in a store, with a link
@@ -21,3 +46,41 @@ user_bytes_max: Final = 256  # a user id; e-mail addresses have at most 254
 
 # frames: what one connection may send
 frame_bytes_max: Final = 16 * 1024 * 1024  # one frame or chunk, also after decompression
+
+# link: the framed protocol between the engine's own processes
+link_close_seconds_max: Final = 1.0  # for what is written to leave when a process ends
+link_dial_seconds_max: Final = 2.0  # one attempt to connect; hosts of one cluster are near
+link_handshake_bytes_max: Final = 4096  # a frame of a peer that has proved nothing yet
+link_handshake_seconds_max: Final = 10.0  # from connect to proof
+link_header_bytes_max: Final = 60_000  # fits the u16 of the frame; a table of 64 shards needs 10 kB
+link_keepalive_seconds: Final = 2.0  # a connection that sent nothing for so long sends a PING
+link_redial_seconds_max: Final = 1.0  # pause between attempts; also the delay after a long outage
+link_redial_seconds_min: Final = 0.02  # first pause: a restarted peer listens again within that
+link_silence_seconds_max: Final = 15.0  # seven missed PINGs: the other end or the network is gone
+link_strangers_max: Final = 64  # connections at once that have proved nothing yet
+link_write_bytes_max: Final = 256 * 1024 * 1024  # waiting for a peer that does not read
+
+# plan: what one plan may hold
+actions_max: Final = 256  # named actions
+by_groups_max: Final = 65_536  # by_max of one feature: groups inside one user
+code_stack_max: Final = 32  # values on the stack of one condition; the kernel's array
+code_words_max: Final = 1_024  # words of one compiled condition
+condition_chars_max: Final = 4_096  # one condition as text; longer ones are generated, not written
+condition_depth_max: Final = 24  # brackets inside brackets; the parser recurses
+duration_ms_max: Final = 36_500 * 86_400_000  # a hundred years: any longer is a slip of the key
+events_declared_max: Final = 4_096  # events of one tracking plan
+features_max: Final = 1_024  # stored features; each has a bit in the kernel's dispatch
+list_items_max: Final = 1_024  # max of one list feature
+metrics_max: Final = 1_024  # metrics of one plan
+partials_max: Final = 4_096  # partial_max of one sequence
+plan_bytes_max: Final = 1024 * 1024  # the YAML text
+plan_depth_max: Final = 16  # maps and lists inside each other; the grammar needs 7
+plan_name_chars_max: Final = 128  # any name a plan gives; as long as an event's name may be
+plan_nodes_max: Final = 65_536  # keys and values together; a thousand triggers of 30 each, twice
+plan_problems_max: Final = 100  # mistakes shown together; the rest is a number
+plan_text_chars_max: Final = 4_096  # one description, URL or path
+segments_max: Final = 1_024  # segments of one plan
+sliding_events_max: Final = 65_536  # sliding_max of one feature: events kept exactly
+steps_max: Final = 16  # steps of one sequence
+triggers_max: Final = 1_024  # triggers of one plan
+windows_per_event_max: Final = 1_024  # size / every of one hopping window: panes an event touches

@@ -1,37 +1,44 @@
 """What a pure core asks its shell to do.
 
-Every core class has methods `on_<stimulus>(..., now_ms) -> list[Effect]`. It touches no socket, clock, disk or Ray; it
-returns effects, in the order in which they are to be carried out, and the shell (an actor, or the simulation) carries
-them out. A shell never decides anything on business data. Effects are frozen and hold plain values, so that a test
-compares lists of them.
+Every core class has methods `on_<stimulus>(..., now_ms) -> list[Effect]`. It touches no socket,
+clock, disk or Ray; it returns effects, in the order in which they are to be carried out, and the
+shell (an actor, or the simulation) carries them out. A shell never decides anything on business
+data. Effects are frozen and hold plain values, so that a test compares lists of them.
+
+Stimuli that every core on the link has, so that one shell can host any of them (`LinkedCore`
+below): `on_peer_connected`, `on_peer_lost`, `on_message`, `on_tick`, `on_stop`. `now_ms` is the
+wall clock in ms; shells pass a float with a fraction (for latencies), tests may pass whole numbers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a link message to a named peer ("coordinator", "delivery", "shard-0", "gateway-1", "trigger-NAME").
+    """Send a link message to a named peer ("coordinator", "delivery", "shard-0", "gateway-1",
+    "trigger-NAME").
 
-    If the peer is not connected, the message is dropped: a core that needs it delivered keeps it and sends it again
-    when the shell calls `on_peer_connected(peer, ...)`. `kind` is one of `augenblick.link.messages.Kind`.
+    If the peer is not connected, the message is dropped: a core that needs it delivered keeps it
+    and sends it again when the shell calls `on_peer_connected(peer, ...)`. `kind` is one of
+    `augenblick.link.messages.Kind`.
     """
 
     peer: str
     kind: int
     header: dict[str, Any] = field(default_factory=dict)
-    payload: bytes = b""
+    payload: bytes | memoryview = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Keep a link connection to a peer open at this address ("host:port"), dialling again until `Disconnect`.
+    """Keep a link connection to a peer open at this address ("host:port"), dialling again until
+    `Disconnect`.
 
-    A second `Connect` for the same peer with another address or incarnation replaces the first. A peer that answers
-    with another incarnation than the one named here is refused (0 = any).
+    A second `Connect` for the same peer with another address or incarnation replaces the first. A
+    peer that answers with another incarnation than the one named here is refused (0 = any).
     """
 
     peer: str
@@ -48,13 +55,15 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Make a journal record durable, then call `on_appended(token, now_ms)`; tokens come back in order.
+    """Make a journal record durable, then call `on_appended(token, now_ms)`; tokens come back in
+    order.
 
-    The store `none` answers at once, within the same turn of the shell.
+    The record is the concatenation of the parts (the large one is not copied to build it). The
+    store `none` keeps nothing and answers at once, within the same turn of the shell.
     """
 
     token: int
-    record: bytes
+    parts: tuple[bytes | memoryview, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,9 @@ class WriteClient:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Complete a client's request that waited for the ack; `results` has the status text per event (None: accepted)."""
+    """Complete a client's request that waited for the ack; `results` has the status text per event
+    (None: accepted).
+    """
 
     connection: int
     request: int
@@ -101,7 +112,8 @@ class CloseClient:
 class Perform:
     """Carry out one attempt of an action, then call `on_performed(delivery, outcome, now_ms)`.
 
-    `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's actions.
+    `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's
+    actions.
     """
 
     delivery: int
@@ -112,7 +124,9 @@ class Perform:
 
 @dataclass(frozen=True, slots=True)
 class StoreDeadLetters:
-    """Write dead letters to the dead-letter files, then call `on_dead_letters_stored(token, stored, now_ms)`."""
+    """Write dead letters to the dead-letter files, then call `on_dead_letters_stored(token, stored,
+    now_ms)`.
+    """
 
     token: int
     letters: tuple[dict[str, Any], ...]
@@ -127,7 +141,9 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class StartShard:
-    """Ask the runtime for a new shard actor (coordinator only). The state of the one it replaces is gone with store none."""
+    """Ask the runtime for a new shard actor (coordinator only). The state of the one it replaces is
+    gone with store none.
+    """
 
     shard: int
     incarnation: int
@@ -142,7 +158,9 @@ class WakeAt:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One line for the log: level is "debug", "info", "warning" or "error"; fields are plain values."""
+    """One line for the log: level is "debug", "info", "warning" or "error"; fields are plain
+    values.
+    """
 
     level: str
     text: str
@@ -151,7 +169,9 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The core has finished its orderly stop: nothing it holds is undelivered. The shell may end."""
+    """The core has finished its orderly stop: nothing it holds is undelivered. The shell may
+    end.
+    """
 
 
 Effect = (
@@ -172,3 +192,35 @@ Effect = (
     | Log
     | Stopped
 )
+
+
+class LinkedCore(Protocol):
+    """The stimuli that a shell on the link delivers; peers are named as in `Send`."""
+
+    def on_peer_connected(self, peer: str, hello: dict[str, Any], now_ms: float) -> list[Effect]:
+        """A peer proved itself; `hello` is its HELLO header (role, name, incarnation, epoch and
+        what it adds).
+        """
+
+    def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
+        """The connection to a peer broke; what was sent and not answered may or may not have
+        arrived.
+        """
+
+    def on_message(
+        self,
+        peer: str,
+        kind: int,
+        header: dict[str, Any],
+        payload: bytes | memoryview,
+        now_ms: float,
+    ) -> list[Effect]:
+        """A message of a proven peer arrived, in the order sent. The payload may be kept: nobody
+        changes it.
+        """
+
+    def on_tick(self, now_ms: float) -> list[Effect]:
+        """Called about every `limits.tick_ms`."""
+
+    def on_stop(self, now_ms: float) -> list[Effect]:
+        """Begin the orderly stop; a `Stopped` effect follows now or after a later stimulus."""

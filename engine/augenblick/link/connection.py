@@ -1,0 +1,138 @@
+"""One connection of the link on an event loop: handshake, then messages, until either end goes
+away.
+
+Lifetime: created by `LinkNode` (dialled or accepted), a stranger until the handshake has proved the
+peer, open until `end` or the peer closes; `closed` is then done. Nothing of a stranger reaches the
+owner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from augenblick import limits
+from augenblick.errors import ProtocolError
+from augenblick.link.codec import Decoder, encode
+from augenblick.link.handshake import Handshake, NONCE_bytes
+from augenblick.link.messages import Kind, Message
+
+if TYPE_CHECKING:
+    from augenblick.link.node import LinkNode
+
+
+class LinkConnection(asyncio.Protocol):
+    """One end of one connection; all its methods run on the node's event loop."""
+
+    def __init__(
+        self,
+        node: LinkNode,
+        *,
+        dialled: bool = False,
+        expected: str | None = None,
+        expected_incarnation: int = 0,
+    ) -> None:
+        self.peer: str | None = None
+        self.incarnation = 0
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._node = node
+        self._decoder = Decoder(limits.link_handshake_bytes_max)
+        self._handshake = Handshake(
+            node.identity,
+            node.key,
+            node.nonce(NONCE_bytes),
+            dialled=dialled,
+            expected=expected,
+            expected_incarnation=expected_incarnation,
+        )
+        self._transport: asyncio.Transport | None = None
+        self._reason = "the peer closed the connection"
+        self._loop = asyncio.get_running_loop()
+        self._made = self._heard = self._sent = self._loop.time()
+
+    # ---- asyncio -----------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected: say hello."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=limits.link_write_bytes_max)
+        if not self._node.on_connection_made(self):
+            self.end("too many connections")
+            return
+        self._send(self._handshake.start())
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of the peer; whatever breaks the protocol ends the connection without an answer."""
+        self._heard = self._loop.time()
+        try:
+            for message in self._decoder.feed(data):
+                self._on_message(message)
+        except ProtocolError as error:
+            self.end(str(error))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        if exc is not None and self._reason == "the peer closed the connection":
+            self._reason = str(exc) or type(exc).__name__
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._node.on_connection_ended(self, self._reason)
+
+    def pause_writing(self) -> None:
+        """The peer does not read: what waits for it passed the bound, so the connection ends."""
+        self.end("the peer does not read")
+
+    # ---- the node ----------------------------------------------------------------------------
+
+    def write(self, head: bytes, payload: bytes | memoryview) -> None:
+        """Write one frame; both parts go out without being joined."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._sent = self._loop.time()
+        if len(payload):
+            self._transport.writelines((head, payload))
+        else:
+            self._transport.write(head)
+
+    def check(self, now: float) -> None:
+        """Called regularly with the loop's time: keep a quiet connection alive, end a dead one."""
+        if self.peer is None and now - self._made > limits.link_handshake_seconds_max:
+            self.end("no proof in time")
+        elif now - self._heard > limits.link_silence_seconds_max:
+            self.end("the peer is silent")
+        elif self.peer is not None and now - self._sent > limits.link_keepalive_seconds:
+            self.write(self._node.ping(), b"")
+
+    def finish(self) -> None:
+        """Close after what was written has left."""
+        self._reason = "closed"
+        if self._transport is not None:
+            self._transport.close()
+
+    def end(self, reason: str) -> None:
+        """Close at once."""
+        if self._transport is not None and not self.closed.done():
+            self._reason = reason
+            self._transport.abort()
+
+    def _on_message(self, message: Message) -> None:
+        if self._transport is None or self._reason != "the peer closed the connection":
+            return
+        if self.peer is not None:
+            if message.kind != Kind.PING:
+                self._node.owner.on_link_message(self.peer, message)
+            return
+        answers = self._handshake.on_message(message)
+        hello: dict[str, Any] | None = self._handshake.peer
+        if hello is not None:
+            self._node.check_newest(hello)
+        for answer in answers:
+            self._send(answer)
+        if hello is not None:
+            self.peer = hello["name"]
+            self.incarnation = hello["incarnation"]
+            self._decoder.frame_bytes_max = limits.frame_bytes_max
+            self._node.on_connection_proven(self, hello)
+
+    def _send(self, message: Message) -> None:
+        self.write(encode(message.kind, message.header), b"")
