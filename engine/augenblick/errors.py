@@ -5,6 +5,7 @@ AugenblickError
  x UsageError            blame peer    a command line or setting that cannot be meant
  x PlanError             blame peer    a plan that is wrong, with file and line
    + NotBuiltYet                       a plan that asks for what is not built yet
+   + PlanErrors                        several mistakes of one plan, one line each
  x PluginError           blame peer    a plug-in: duplicate, nameless, of a wrong type, unknown
  x ProtocolError         blame peer    bytes that break a protocol; the connection ends
    + LimitExceeded                     a bound of limits.py is exceeded
@@ -62,9 +63,28 @@ class PlanError(AugenblickError):
         place = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{place}: {message}" if place else message)
 
+    @property
+    def problems(self) -> "tuple[PlanError, ...]":
+        """Every mistake found, in the order of the file; a single one is itself."""
+        return (self,)
+
 
 class NotBuiltYet(PlanError):
     """A plan that asks for something the design names and this version does not have."""
+
+
+class PlanErrors(PlanError):
+    """The mistakes of one plan reported together; `str()` has one line for each."""
+
+    def __init__(self, problems: "Iterable[PlanError]") -> None:
+        self._problems = tuple(problems)
+        first = self._problems[0]
+        super().__init__(first.message, file=first.file, line=first.line)
+        self.args = ("\n".join(str(problem) for problem in self._problems),)
+
+    @property
+    def problems(self) -> tuple[PlanError, ...]:
+        return self._problems
 
 
 class PluginError(AugenblickError):
@@ -74,9 +94,16 @@ class PluginError(AugenblickError):
 
 
 class ProtocolError(AugenblickError):
-    """Bytes of a peer that break a protocol: only that peer's connection ends."""
+    """Bytes of a peer that break a protocol: only that peer's connection ends.
+
+    `reason` is the code under which it is counted.
+    """
 
     blame = Blame.PEER
+
+    def __init__(self, message: str, *, reason: str = "protocol") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LimitExceeded(ProtocolError):

@@ -15,6 +15,7 @@ dead_letter_segments_max: Final = 32  # files; 256 MiB together, then the oldest
 dead_letters_storing_max: Final = 50_000  # waiting for a disk that does not answer; then lost
 
 # delivery: what waits for the targets of actions
+channel_close_seconds_max: Final = 2.0  # for lines that wait when a channel is closed
 channel_lines_max: Final = 10_000  # lines that wait to be written by one file or log
 delivery_attempt_seconds_max: Final = 60.0  # one attempt, whatever the channel does
 delivery_attempts_max: Final = 12  # attempts of one delivery
@@ -45,7 +46,26 @@ time_ms_min: Final = -2_208_988_800_000  # 1900-01-01, inclusive: a clock that n
 user_bytes_max: Final = 256  # a user id; e-mail addresses have at most 254
 
 # frames: what one connection may send
+chunk_id_bytes_max: Final = 128  # clients send 24: base64 of 128 bits
+forward_joined_bytes_max: Final = 256 * 1024  # Message frames of one read that go on as one chunk
+forward_options_bytes_max: Final = 4_096  # the option map of one frame; clients send some 60
 frame_bytes_max: Final = 16 * 1024 * 1024  # one frame or chunk, also after decompression
+frame_depth_max: Final = 40  # containers open in an incomplete frame: four of ours and an event's
+frame_rescan_bytes_max: Final = 64 * 1024  # incomplete object that may be skipped anew per read
+handshake_bytes_max: Final = 4_096  # one PING; a digest has 128, a host name at most 253
+inflate_ratio_free_bytes_max: Final = 64 * 1024  # output of gzip to which no ratio is applied
+inflate_ratio_max: Final = 200  # output to input; real events reach 10 to 40, a bomb 1,032
+
+# gateway: what one gateway keeps
+batch_bytes_max: Final = 256 * 1024  # routed bytes of a shard that are sent without more waiting
+batches_in_flight_max: Final = 8  # unacknowledged batches beyond which the next one grows
+dead_letter_raw_bytes_max: Final = 64 * 1024  # of one refused event that a gateway hands on
+gateway_dead_letters_bytes_max: Final = 16 * 1024 * 1024  # waiting for delivery, then the oldest go
+gateway_dead_letters_max: Final = 10_000  # likewise in letters
+gateway_tick_ms: Final = 10  # how soon silence moves the clock; an absence is due within 20 ms
+gateway_unacked_bytes_max: Final = 64 * 1024 * 1024  # routed and not acknowledged, by all shards
+shard_unacked_bytes_max: Final = 32 * 1024 * 1024  # likewise by one shard; then clients wait
+source_lags_max: Final = 512  # chunks of one source whose lag is kept for its percentile
 
 # link: the framed protocol between the engine's own processes
 link_close_seconds_max: Final = 1.0  # for what is written to leave when a process ends
@@ -54,6 +74,7 @@ link_handshake_bytes_max: Final = 4096  # a frame of a peer that has proved noth
 link_handshake_seconds_max: Final = 10.0  # from connect to proof
 link_header_bytes_max: Final = 60_000  # fits the u16 of the frame; a table of 64 shards needs 10 kB
 link_keepalive_seconds: Final = 2.0  # a connection that sent nothing for so long sends a PING
+link_payload_bytes_max: Final = 15 * 1024 * 1024  # of one batch; a link frame has 16 MiB
 link_redial_seconds_max: Final = 1.0  # pause between attempts; also the delay after a long outage
 link_redial_seconds_min: Final = 0.02  # first pause: a restarted peer listens again within that
 link_silence_seconds_max: Final = 15.0  # seven missed PINGs: the other end or the network is gone
@@ -84,3 +105,13 @@ sliding_events_max: Final = 65_536  # sliding_max of one feature: events kept ex
 steps_max: Final = 16  # steps of one sequence
 triggers_max: Final = 1_024  # triggers of one plan
 windows_per_event_max: Final = 1_024  # size / every of one hopping window: panes an event touches
+
+# metrics: merged across shards
+metric_empty_windows_max: Final = 100_000  # of one metric in one step of the clock; then it jumps
+metric_history_windows: Final = 12  # closed windows a group is remembered for, as the semantics say
+
+# outbox: what one process keeps for another until it is answered
+outbox_bytes_max: Final = 64 * 1024 * 1024  # per peer; the oldest leave as dead letters
+outbox_items_max: Final = 100_000  # per peer; firings a slow delivery may fall behind
+outbox_message_bytes_max: Final = 8 * 1024 * 1024  # half a frame, so that headers never matter
+outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
