@@ -1,0 +1,1 @@
+"""Client protocols: bytes to chunks of events and answers to bytes. No socket, no clock."""
