@@ -1,0 +1,98 @@
+{{- define "augenblick.name" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "augenblick.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "augenblick.labels" -}}
+{{ include "augenblick.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "augenblick.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "augenblick.secret" -}}
+{{ .Values.existingSecret | default (include "augenblick.name" .) }}
+{{- end }}
+
+{{- define "augenblick.plan" -}}
+{{ .Values.plan | default (.Files.Get "files/plan.yaml") }}
+{{- end }}
+
+{{/* What every pod has in common: non-root, no token of the Kubernetes API, Ray's folders. */}}
+{{- define "augenblick.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "augenblick.container" -}}
+image: {{ include "augenblick.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "augenblick.environment" -}}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+- name: HOME
+  value: /tmp
+- name: RAY_AUTH_MODE
+  value: token
+- name: RAY_AUTH_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ include "augenblick.secret" . }}, key: ray-token}}
+- name: RAY_USAGE_STATS_ENABLED
+  value: "0"
+- name: RAY_gcs_rpc_server_reconnect_timeout_s
+  value: "86400"
+- name: RAY_memory_monitor_refresh_ms
+  value: "0"
+{{- with .Values.extraEnvironment }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "augenblick.mounts" -}}
+- {name: data, mountPath: /data}
+- {name: temporary, mountPath: /tmp}
+- {name: shared-memory, mountPath: /dev/shm}
+- {name: secret, mountPath: /etc/augenblick/secret, readOnly: true}
+{{- end }}
+
+{{- define "augenblick.volumes" -}}
+- name: temporary
+  emptyDir: {}
+- name: shared-memory
+  emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory }}}
+- name: secret
+  secret: {secretName: {{ include "augenblick.secret" . }}, defaultMode: 0440, optional: false}
+{{- end }}

@@ -1,0 +1,188 @@
+"""The Helm chart lints, renders, and every object is valid to the letter of Kubernetes' schemas.
+
+What this cannot show: admission, scheduling, binding of claims. That needs a cluster.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+pytestmark = pytest.mark.system
+
+CHART = Path(__file__).parents[2] / "docker" / "chart"
+VERSIONS = ("1.33", "1.37")
+NAME = "shop-augenblick"
+VALUES = {
+    "defaults": {},
+    "everything": {
+        "image": {"repository": "registry.test/augenblick", "tag": "1", "pullPolicy": "Always"},
+        "imagePullSecrets": [{"name": "pull"}],
+        "plan": "plan: shop\nfeatures:\n  views: {count: view, over: session}\n",
+        "head": {"gateways": 2, "storage": {"size": "1Gi", "className": "fast"}},
+        "shards": {"replicas": 5, "storage": {"size": "9Gi", "className": "fast"}},
+        "gateway": {
+            "service": {"type": "LoadBalancer", "annotations": {"a/b": "c"}, "httpPort": 80},
+            "from": [{"namespaceSelector": {"matchLabels": {"team": "shop"}}}],
+        },
+        "existingSecret": "keys",
+        "extraArguments": ["--insecure"],
+        "extraEnvironment": [{"name": "BANNER_SECRET", "value": "x"}],
+        "nodeSelector": {"disk": "local"},
+        "tolerations": [{"key": "shards", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+    },
+    "open": {"networkPolicy": {"enabled": False}},
+}
+
+
+def template(helm: Path, tmp_path: Path, values: dict[str, Any], **options: Any):
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    return subprocess.run(
+        [str(helm), "template", "shop", str(CHART), "--values", str(tmp_path / "values.yaml")]
+        + ["--namespace", "shop", "--kube-version", "1.37.0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(params=VALUES, ids=str)
+def objects(helm, tmp_path, request) -> list[dict[str, Any]]:
+    return render(helm, tmp_path, VALUES[request.param])
+
+
+def render(helm: Path, tmp_path: Path, values: dict[str, Any]) -> list[dict[str, Any]]:
+    done = template(helm, tmp_path, values)
+    assert done.returncode == 0, done.stderr
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [found for found in objects if found["kind"] == kind]
+
+
+def test_lint(helm):
+    done = subprocess.run(
+        [str(helm), "lint", "--strict", str(CHART)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_valid(objects, version):
+    assert len(objects) >= 8
+    for found in objects:
+        kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_the_validator_finds_a_misspelt_field(helm, tmp_path):
+    (service, *_) = of_kind(render(helm, tmp_path, {}), "Service")
+    service["spec"]["clusterIp"] = "None"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(service, VERSIONS[-1], strict=True)
+
+
+def test_names_are_unique(objects):
+    names = [(found["kind"], found["metadata"]["name"]) for found in objects]
+    assert len(names) == len(set(names))
+
+
+def test_pods_are_locked_down(objects):
+    for found in of_kind(objects, "StatefulSet"):
+        pod = found["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
+
+
+def test_each_pod_has_a_claim_and_only_mounts_what_it_has(objects):
+    for found in of_kind(objects, "StatefulSet"):
+        (claim,) = found["spec"]["volumeClaimTemplates"]
+        pod = found["spec"]["template"]["spec"]
+        volumes = {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"]}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+
+
+def test_services_select_pods_that_are_there(objects):
+    labels = [
+        found["spec"]["template"]["metadata"]["labels"] for found in of_kind(objects, "StatefulSet")
+    ]
+    for service in of_kind(objects, "Service"):
+        selector = service["spec"]["selector"].items()
+        assert sum(selector <= label.items() for label in labels) == 1
+    names = {service["metadata"]["name"] for service in of_kind(objects, "Service")}
+    for found in of_kind(objects, "StatefulSet"):
+        assert found["spec"]["serviceName"] in names
+
+
+def test_probes_ask_the_engine(objects):
+    containers = [
+        container
+        for found in of_kind(objects, "StatefulSet")
+        for container in found["spec"]["template"]["spec"]["containers"]
+        if container["name"] == "engine"
+    ]
+    (engine,) = containers
+    assert engine["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+    assert engine["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+
+
+def test_values_arrive(helm, tmp_path):
+    objects = render(helm, tmp_path, VALUES["everything"])
+    head, shards = of_kind(objects, "StatefulSet")
+    engine = head["spec"]["template"]["spec"]["containers"][1]
+    assert {"--shards=5", "--gateways=2", "--insecure"} <= set(engine["args"])
+    assert engine["image"] == "registry.test/augenblick:1"
+    assert shards["spec"]["replicas"] == 5
+    assert shards["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast"
+    (plan,) = of_kind(objects, "ConfigMap")
+    assert yaml.safe_load(plan["data"]["plan.yaml"]) == yaml.safe_load(VALUES["everything"]["plan"])
+    assert not of_kind(objects, "Secret")
+    (policy,) = of_kind(objects, "NetworkPolicy")
+    assert policy["spec"]["ingress"][1]["from"] == VALUES["everything"]["gateway"]["from"]
+
+
+def test_keys_are_made_and_differ(helm, tmp_path):
+    (secret,) = of_kind(render(helm, tmp_path, {}), "Secret")
+    assert set(secret["data"]) == {"ray-token", "cluster-secret", "shared-key", "write-key"}
+    assert len(set(secret["data"].values())) == 4
+
+
+def test_a_changed_plan_restarts_the_head(helm, tmp_path):
+    def mark(values):
+        head = of_kind(render(helm, tmp_path, values), "StatefulSet")[0]
+        return head["spec"]["template"]["metadata"]["annotations"]["checksum/plan"]
+
+    assert mark({}) != mark({"plan": "plan: other\n"})
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"shard": {}}, "shard"),
+        ({"shards": {"replicas": 0}}, "replicas"),
+        ({"shards": {"replica": 3}}, "replica"),
+        ({"gateway": {"service": {"type": "Ingress"}}}, "type"),
+    ],
+)
+def test_wrong_values_are_refused(helm, tmp_path, values, named):
+    done = template(helm, tmp_path, values)
+    assert done.returncode != 0
+    assert named in done.stderr
