@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 MODE = os.environ.get("AUGENBLICK_BUILD", "release")
 SOURCES = "native/augenblick_native/**/*.pyx"
@@ -52,32 +53,45 @@ def settings_changed() -> bool:
 
 
 def extensions() -> list[Extension]:
-    """The modules that match SOURCES, translated to C where a source is newer."""
-    if not any(Path().glob(SOURCES)):
-        return []
-    import numpy
-    from Cython.Build import cythonize
-    from Cython.Compiler import Options
+    """The native modules, as their Cython sources: all that a source distribution needs."""
+    return [
+        Extension(
+            ".".join(path.with_suffix("").parts[1:]),
+            [str(path)],
+            include_dirs=["native/augenblick_native"],
+            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *MACROS[MODE]],
+            extra_compile_args=["-std=c11", "-Wall", "-Wno-unused-function", *COMPILE_ARGS[MODE]],
+        )
+        for path in sorted(Path().glob(SOURCES))
+    ]
 
-    Options.warning_errors = True
-    everything = Extension(
-        "*",
-        [SOURCES],
-        include_dirs=[numpy.get_include(), "native/augenblick_native"],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *MACROS[MODE]],
-        extra_compile_args=["-std=c11", "-Wall", "-Wno-unused-function", *COMPILE_ARGS[MODE]],
-    )
-    return cythonize(
-        [everything],
-        build_dir=f"build/cython-{MODE}",
-        compiler_directives=DIRECTIVES,
-        include_path=["native"],
-        force=settings_changed(),
-        nthreads=os.cpu_count() or 1,
-    )
+
+class BuildNative(build_ext):
+    """Translate what changed to C, then compile what changed."""
+
+    def build_extensions(self) -> None:
+        import numpy
+        from Cython.Build import cythonize
+        from Cython.Compiler import Options
+
+        Options.warning_errors = True
+        self.force = self.force or settings_changed()
+        translated = cythonize(
+            self.extensions,
+            build_dir=f"build/cython-{MODE}",
+            compiler_directives=DIRECTIVES,
+            include_path=["native"],
+            force=self.force,
+            nthreads=os.cpu_count() or 1,
+            quiet=self.verbose == 0,
+        )
+        for extension, in_c in zip(self.extensions, translated, strict=True):
+            extension.sources = in_c.sources
+            extension.include_dirs.append(numpy.get_include())
+        super().build_extensions()
 
 
 if __name__ == "__main__":
     if MODE not in COMPILE_ARGS:
         sys.exit(f"AUGENBLICK_BUILD is {MODE!r}; it can be {', '.join(COMPILE_ARGS)}")
-    setup(ext_modules=extensions())
+    setup(ext_modules=extensions(), cmdclass={"build_ext": BuildNative})
