@@ -10,9 +10,13 @@ from typing import Final
 dead_letter_bytes_max: Final = 512 * 1024  # one line; an event of event_bytes_max in base64 fits
 dead_letter_list_max: Final = 1_000  # letters in one answer of `dead-letters list`
 dead_letter_reasons_max: Final = 256  # reasons counted apart; they are codes, but peers send them
-dead_letter_segment_bytes_max: Final = 8 * 1024 * 1024  # one file, small enough to open in an editor
+dead_letter_retry_max: Final = 10_000  # letters taken by one `dead-letters retry`: a full outbox
+dead_letter_segment_bytes_max: Final = (
+    8 * 1024 * 1024
+)  # one file, small enough to open in an editor
 dead_letter_segments_max: Final = 32  # files; 256 MiB together, then the oldest is dropped
-dead_letters_storing_max: Final = 50_000  # waiting for a disk that does not answer; then lost
+dead_letters_storing_max: Final = 20_000  # waiting for a disk that does not answer; then lost
+dead_letters_write_max: Final = 1_000  # letters written and synced together
 
 # delivery: what waits for the targets of actions
 channel_close_seconds_max: Final = 2.0  # for lines that wait when a channel is closed
@@ -115,3 +119,15 @@ outbox_bytes_max: Final = 64 * 1024 * 1024  # per peer; the oldest leave as dead
 outbox_items_max: Final = 100_000  # per peer; firings a slow delivery may fall behind
 outbox_message_bytes_max: Final = 8 * 1024 * 1024  # half a frame, so that headers never matter
 outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
+
+# trigger hosts: custom triggers
+actor_batch_events_max: Final = 1_000  # per call of a custom class
+actor_batch_sends_max: Final = 3  # starts of a host that one batch may cost before it is dropped
+actor_cooldown_users_max: Final = 100_000  # per shard and trigger; the longest quiet are forgotten
+actor_call_seconds_max: Final = 10.0  # a call of a custom class; then its process is ended
+actor_waiting_events_max: Final = 50_000  # per shard and trigger; the oldest leave, counted
+
+# times between the engine's own processes
+gateway_absent_ms_max: Final = 10_000  # a gateway that is away holds the clock for so long
+heartbeat_ms: Final = 1_000  # status of each process to the coordinator
+tick_ms: Final = 10  # of every core; a deadline is noticed within that

@@ -110,16 +110,18 @@ class CloseClient:
 
 @dataclass(frozen=True, slots=True)
 class Perform:
-    """Carry out one attempt of an action, then call `on_performed(delivery, outcome, now_ms)`.
+    """Carry out one attempt of an action, then call `on_performed(outcomes, now_ms)` with pairs of
+    delivery and None or the DeliveryFailed.
 
     `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's
-    actions.
+    actions; `key` is the idempotency key, equal in every attempt: the firing's id.
     """
 
     delivery: int
     action: str
     record: dict[str, Any]
     attempt: int
+    key: str
 
 
 @dataclass(frozen=True, slots=True)

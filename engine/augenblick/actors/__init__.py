@@ -1,0 +1,1 @@
+"""Thin shells: they receive, call one pure core and carry out its effects."""

@@ -1,0 +1,183 @@
+"""Carries out what the delivery core asks for: attempts, timers, dead letters. No Ray in here."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from augenblick import limits
+from augenblick.actors.delivery_requests import handle_request
+from augenblick.channels import Attempt, Channel, ChannelSettings, make_channel
+from augenblick.core.delivery import DeliveryCore
+from augenblick.core.effects import Effect, Perform, StoreDeadLetters, WakeAt
+from augenblick.durability.dead_letters import DeadLetterStore
+from augenblick.errors import DeliveryFailed, StorageError
+from augenblick.plan.program import Program
+
+LOG = logging.getLogger(__name__)
+
+
+class DeliveryRunner:
+    """The shell of the delivery core, on one running event loop; used by its actor and by tests.
+
+    `carry_out` gets every effect that is not for this shell: `Send` to a sender of records or dead
+    letters. `start` comes first, `stop` last; all other methods belong to the loop's thread.
+    """
+
+    core: DeliveryCore
+    store: DeadLetterStore
+
+    def __init__(self, carry_out: Callable[[Effect], None]) -> None:
+        self.news = asyncio.Event()  # set when the tail has grown
+        self._carry_out = carry_out
+        self._channels: dict[str, Channel] = {}
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._ended: list[tuple[int, DeliveryFailed | None]] = []
+        self._letters: deque[StoreDeadLetters] = deque()
+        self._storing: asyncio.Task[None] | None = None
+        self._store_error = ""
+        self._drained: asyncio.Event | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
+        # The wall clock at the start plus what has passed since: it never steps back.
+        self._epoch_ms = (time.time() - time.monotonic()) * 1000
+
+    async def start(self, program: Program, settings: ChannelSettings) -> None:
+        """Open a channel per action; raises PlanError, UsageError, PluginError or StorageError."""
+        self.store = DeadLetterStore(settings.data_dir / "dead-letters")
+        self._channels = {
+            name: make_channel(action.channel, name, action.parameters, settings)
+            for name, action in program.actions.items()
+        }
+        try:
+            for channel in self._channels.values():
+                await channel.open()
+        except BaseException:
+            await self._close()
+            raise
+        concurrency = {name: channel.concurrency_max for name, channel in self._channels.items()}
+        self.core = DeliveryCore(concurrency, random=random.Random().random)
+
+    def on_records(self, sender: str, seq: int, items: Iterable[dict[str, Any]]) -> None:
+        """A batch of RECORDS from a peer."""
+        self.apply(self.core.on_records(sender, seq, items, self.now_ms()))
+
+    def on_dead_letters(self, sender: str, seq: int, letters: Iterable[dict[str, Any]]) -> None:
+        """A batch of DEAD_LETTERS from a peer."""
+        self.apply(self.core.on_dead_letters(sender, seq, letters, self.now_ms()))
+
+    def on_peer_lost(self, peer: str) -> None:
+        """The connection to a sender broke."""
+        self.apply(self.core.on_peer_lost(peer, self.now_ms()))
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Deliver what has arrived, for at most this long; the rest becomes dead letters."""
+        drained = self._drained = asyncio.Event()
+        self.apply([])
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(drained.wait(), drain_seconds)
+        for task in self._attempts:
+            task.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        self._report_ended()
+        self.apply(self.core.on_stop(self.now_ms()))
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._storing is not None:
+            await asyncio.wait([self._storing], timeout=limits.channel_close_seconds_max)
+        await self._close()
+
+    async def _close(self) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+        self._executor.shutdown(wait=False)
+        self.store.close()
+
+    async def handle_request(
+        self, method: str, path: str, query: str, body: bytes
+    ) -> tuple[int, str, bytes]:
+        """Answer a control request: (status, content type, body)."""
+        return await handle_request(self, method, path, query, body)
+
+    def status(self) -> dict[str, Any]:
+        """What the core counts, and how the disk does."""
+        status = self.core.status()
+        status["dead_letters"]["dropped"] = self.store.dropped
+        status["dead_letters"]["error"] = self._store_error or None
+        return status
+
+    def now_ms(self) -> float:
+        """The wall clock in ms, with a fraction."""
+        return self._epoch_ms + time.monotonic() * 1000
+
+    def apply(self, effects: list[Effect]) -> None:
+        """Carry out effects of the core."""
+        for effect in effects:
+            match effect:
+                case Perform():
+                    task = asyncio.create_task(self._perform(effect))
+                    self._attempts.add(task)
+                    task.add_done_callback(self._attempts.discard)
+                case StoreDeadLetters():
+                    self._letters.append(effect)
+                    if self._storing is None or self._storing.done():
+                        self._storing = asyncio.create_task(self._store_letters())
+                case WakeAt(at_ms=at_ms):
+                    self._wake_at(at_ms)
+                case _:
+                    self._carry_out(effect)
+        self.news.set()
+        if self._drained is not None and not self.core.outstanding:
+            self._drained.set()
+
+    def _wake_at(self, at_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = max(at_ms - self.now_ms(), 0) / 1000
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(delay, lambda: self.apply(self.core.on_tick(self.now_ms())))
+
+    async def _perform(self, effect: Perform) -> None:
+        failure: DeliveryFailed | None = None
+        try:
+            async with asyncio.timeout(limits.delivery_attempt_seconds_max):
+                attempt = Attempt(effect.key, effect.record, effect.attempt)
+                await self._channels[effect.action].deliver(attempt)
+        except DeliveryFailed as error:
+            failure = error
+        except TimeoutError:
+            failure = DeliveryFailed("the channel did not end the attempt", retryable=True)
+        except Exception as error:  # a channel may be someone else's code
+            LOG.exception("channel of action %s failed", effect.action)
+            failure = DeliveryFailed(f"{type(error).__name__} in the channel", retryable=True)
+        if not self._ended:
+            asyncio.get_running_loop().call_soon(self._report_ended)
+        self._ended.append((effect.delivery, failure))
+
+    def _report_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        self.apply(self.core.on_performed(ended, self.now_ms()))
+
+    async def _store_letters(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._letters:
+            writes: list[StoreDeadLetters] = []
+            letters: list[dict[str, Any]] = []
+            while self._letters and len(letters) < limits.dead_letters_write_max:
+                writes.append(self._letters.popleft())
+                letters += writes[-1].letters
+            try:
+                await loop.run_in_executor(self._executor, self.store.append, letters)
+                self._store_error = ""
+            except StorageError as error:
+                if not self._store_error:
+                    LOG.warning("dead letters are lost: %s", error)
+                self._store_error = str(error)
+            stored = not self._store_error
+            for write in writes:
+                self.apply(self.core.on_dead_letters_stored(write.token, stored, self.now_ms()))

@@ -1,0 +1,112 @@
+"""The channel `file`: records as newline-delimited JSON, appended to a file."""
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from augenblick.channels._channel import Attempt, Channel, ChannelSettings
+from augenblick.channels._line_writer import LineWriter, encode_line
+from augenblick.errors import PlanError, UsageError
+
+
+class FileChannel(Channel):
+    """`{file: PATH}`: a relative path lies below DATA/out, an absolute one below a `--file-allow`.
+
+    A record is accepted when its whole line is on disk (fdatasync once for the lines that came
+    together). A line that could not be written whole is taken back, so that the file holds whole
+    lines only. A file that was moved or deleted from outside is made anew.
+    """
+
+    PARAMETERS = frozenset({"file"})
+    concurrency_max = 256
+
+    def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
+        unknown = sorted(set(parameters) - self.PARAMETERS)
+        path = parameters.get("file")
+        if unknown:
+            raise PlanError(f"action {action!r}: file has no parameter {unknown[0]!r}")
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise PlanError(f"action {action!r}: file needs a path")
+        self._action = action
+        self._path = _checked(Path(path), action, settings)
+        self._writer: LineWriter | None = None
+        self._descriptor = -1
+
+    async def open(self) -> None:
+        """Start the thread that writes; the file is made with the first line."""
+        self._writer = LineWriter(self._append, self._action)
+
+    async def deliver(self, attempt: Attempt) -> None:
+        """Append the record as one line."""
+        assert self._writer is not None
+        await self._writer.add(encode_line(attempt.record))
+
+    async def close(self) -> None:
+        """Write what waits and close the file."""
+        if self._writer is not None:
+            await self._writer.close()
+        self._close()
+
+    def _append(self, lines: bytes) -> None:
+        """Runs on the writer's thread."""
+        if not self._is_current():
+            self._close()
+            self._open()
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # two actions may name one file
+        try:
+            size = os.fstat(self._descriptor).st_size
+            try:
+                view = memoryview(lines)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+                os.fdatasync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, size)
+                raise
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _is_current(self) -> bool:
+        if self._descriptor < 0:
+            return False
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(f"{self._path} is no regular file")
+            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
+                os.write(descriptor, b"\n")  # a crash left half a line
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _checked(path: Path, action: str, settings: ChannelSettings) -> Path:
+    """The path with links followed, which has to lie below a directory that is allowed."""
+    out = (settings.data_dir / "out").resolve()
+    resolved = (out / path).resolve()
+    roots = [out, *(directory.resolve() for directory in settings.file_allow)]
+    if not any(root in resolved.parents for root in roots):
+        raise UsageError(
+            f"action {action!r}: {path} does not lie below {out}; --file-allow permits directories"
+        )
+    return resolved
+
+
+CHANNEL = FileChannel

@@ -1,0 +1,46 @@
+"""The channel `log`: one line of JSON on standard output per record."""
+
+import os
+from typing import Any
+
+from augenblick.channels._channel import Attempt, Channel, ChannelSettings
+from augenblick.channels._line_writer import LineWriter, encode_line
+from augenblick.errors import PlanError
+
+STANDARD_OUTPUT = 1
+
+
+class LogChannel(Channel):
+    """`{log: {}}`; in a cluster the line appears in the log of the delivery process."""
+
+    PARAMETERS = frozenset()
+    concurrency_max = 256
+
+    def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
+        if parameters:
+            raise PlanError(f"action {action!r}: log has no parameter {min(parameters)!r}")
+        self._action = action
+        self._writer: LineWriter | None = None
+
+    async def open(self) -> None:
+        """Start the thread that writes."""
+        self._writer = LineWriter(_write_all, self._action)
+
+    async def deliver(self, attempt: Attempt) -> None:
+        """Print the record."""
+        assert self._writer is not None
+        await self._writer.add(encode_line(attempt.record))
+
+    async def close(self) -> None:
+        """Print what waits."""
+        if self._writer is not None:
+            await self._writer.close()
+
+
+def _write_all(lines: bytes) -> None:
+    view = memoryview(lines)
+    while view:
+        view = view[os.write(STANDARD_OUTPUT, view) :]
+
+
+CHANNEL = LogChannel

@@ -1,0 +1,412 @@
+"""The delivery core: every record that leaves goes through here, to its actions and to the tail.
+
+Driven by a shell (`actors.delivery_runner`, or the simulation). Guarantees:
+
+- A record's outcome is reported to its sender once each of its actions has a final outcome:
+  accepted by the target, or written as a dead letter. Until then nothing is forgotten.
+- A record whose key (a firing's id) is on its way, or became final not long ago, is not delivered
+  again; its sender hears the outcome of the first.
+- Each action has its own queue and its own limit of attempts at once, so that a slow target delays
+  no other. When a queue is full its oldest delivery leaves as a dead letter.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+from augenblick import limits
+from augenblick.core.delivery_counters import ActionCounters, DeadLetterCounters
+from augenblick.core.delivery_records import action_letter, record_key, settled_mark
+from augenblick.core.delivery_retry import RetryPolicy
+from augenblick.core.delivery_tail import Tail
+from augenblick.core.delivery_target import Delivery, Parcel, Target
+from augenblick.core.effects import Effect, Perform, Send, StoreDeadLetters, WakeAt
+from augenblick.errors import DeliveryFailed
+from augenblick.link.messages import Kind
+
+RECORDED = "recorded"  # nothing was to be done: no action, or shadow
+DELIVERED = "delivered"  # every action was accepted by its target
+DEAD_LETTER = "dead_letter"  # at least one action ended as a dead letter
+LOST = "lost"  # at least one dead letter could not be written, which is counted
+GRAVITY = (RECORDED, DELIVERED, DEAD_LETTER, LOST)
+
+
+class DeliveryCore:
+    """Records in, attempts and outcomes out. One per engine, on one thread.
+
+    `concurrency` has the attempts at once for each action that can be performed; a record's action
+    that is not in it becomes a dead letter. `random` draws from [0, 1) and spreads retries.
+    """
+
+    def __init__(
+        self,
+        concurrency: Mapping[str, int],
+        *,
+        random: Callable[[], float],
+        policy: RetryPolicy | None = None,
+        waiting_max: int = limits.delivery_outbox_max,
+    ) -> None:
+        self.tail = Tail()
+        self._random = random
+        self._policy = policy or RetryPolicy()
+        self._targets = {name: Target(count, waiting_max) for name, count in concurrency.items()}
+        self._actions = {name: ActionCounters() for name in concurrency}
+        self._letters = DeadLetterCounters()
+        self._records: dict[str, int] = {}
+        self._triggers: dict[str, dict[str, int]] = {}
+        self._duplicates = 0
+        self._parcels: dict[str, Parcel] = {}
+        self._finished: OrderedDict[str, str] = OrderedDict()
+        self._performing: dict[int, Delivery] = {}
+        self._storing: dict[int, _Write] = {}
+        self._storing_letters = 0
+        self._retrying: set[str] = set()
+        self._last_delivery = 0
+        self._last_token = 0
+        self._wake_ms: float | None = None
+        self._is_stopped = False
+
+    @property
+    def outstanding(self) -> int:
+        """Deliveries without a final outcome, and writes of dead letters not yet answered."""
+        waiting = sum(target.waiting for target in self._targets.values())
+        return waiting + len(self._performing) + len(self._storing)
+
+    def on_records(
+        self, sender: str, seq: int, items: Iterable[dict[str, Any]], now_ms: float
+    ) -> list[Effect]:
+        """A batch of `{"record", "actions", "shadow"}` from a shard or the coordinator."""
+        turn = _Turn(now_ms)
+        for index, item in enumerate(items):
+            record = item["record"]
+            key = record_key(record)
+            if key in self._finished:
+                self._duplicates += 1
+                turn.settled(sender, seq, index, self._finished[key])
+            elif key in self._parcels:
+                self._duplicates += 1
+                self._parcels[key].waiters[(sender, seq, index)] = None
+            else:
+                self._count_record(record, is_shadow=bool(item.get("shadow")))
+                self.tail.append(record)
+                actions = () if item.get("shadow") else tuple(dict.fromkeys(item["actions"]))
+                parcel = Parcel(key, len(actions), RECORDED, {(sender, seq, index): None})
+                if actions:
+                    self._parcels[key] = parcel
+                    for action in actions:
+                        self._accept(parcel, action, record, turn)
+                else:
+                    self._finish(parcel, turn)
+        return self._end(turn)
+
+    def on_performed(
+        self, outcomes: Iterable[tuple[int, DeliveryFailed | None]], now_ms: float
+    ) -> list[Effect]:
+        """Attempts that ended: (delivery of the Perform effect, None or why it failed)."""
+        turn = _Turn(now_ms)
+        for number, failure in outcomes:
+            delivery = self._performing.pop(number, None)
+            if delivery is None:  # it was given up when the engine stopped
+                continue
+            turn.touched.add(delivery.action)
+            if failure is None:
+                self._targets[delivery.action].performing -= 1
+                counters = self._actions[delivery.action]
+                counters.delivered += 1
+                counters.latencies.add(now_ms - delivery.received_ms)
+                self._settle(delivery, DELIVERED, turn)
+            else:
+                self._on_failed(delivery, failure, turn)
+        return self._end(turn)
+
+    def on_dead_letters(
+        self, sender: str, seq: int, letters: Iterable[dict[str, Any]], now_ms: float
+    ) -> list[Effect]:
+        """Refused events of a gateway or shard; answered when they are stored or counted as lost.
+
+        A batch that is sent again, because the answer was lost, is stored again.
+        """
+        turn = _Turn(now_ms)
+        kept = tuple(letters)
+        for letter in kept:
+            self._letters.add(str(letter.get("reason", "")))
+            self.tail.append(letter)
+        self._store(kept, [], (sender, seq), turn)
+        return self._end(turn)
+
+    def on_dead_letters_stored(self, token: int, stored: bool, now_ms: float) -> list[Effect]:
+        """The answer to StoreDeadLetters; letters not stored are counted as lost."""
+        turn = _Turn(now_ms)
+        write = self._storing.pop(token)
+        self._storing_letters -= write.letters
+        self._end_write(write, stored, turn)
+        return self._end(turn)
+
+    def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
+        """A sender is gone: nothing is reported to it any more, its deliveries go on.
+
+        A sender that comes back sends again what it has no outcome for, with numbers of its own.
+        """
+        for parcel in self._parcels.values():
+            parcel.waiters = {key: None for key in parcel.waiters if key[0] != peer}
+        for write in self._storing.values():
+            if write.answer is not None and write.answer[0] == peer:
+                write.answer = None
+        return self._end(_Turn(now_ms))
+
+    def on_retry(
+        self, letters: Iterable[dict[str, Any]], now_ms: float
+    ) -> tuple[list[Effect], int, dict[str, str]]:
+        """Dead letters that a person wants delivered again.
+
+        Returns the effects, how many were taken, and why the others were not, by letter id. The
+        letter leaves the list when its new delivery has come to an end, well or as a new letter.
+        """
+        turn = _Turn(now_ms)
+        taken = 0
+        refused: dict[str, str] = {}
+        for letter in letters:
+            letter_id, action, record = letter["id"], letter.get("action"), letter.get("firing")
+            target = self._targets.get(action) if isinstance(action, str) else None
+            if not isinstance(record, dict):
+                refused[letter_id] = "is a refused event; only actions can be delivered again"
+            elif target is None:
+                refused[letter_id] = f"the plan has no action {action!r}"
+            elif letter_id in self._retrying:
+                refused[letter_id] = "is being delivered again already"
+            elif not target.has_room:
+                refused[letter_id] = f"the queue of action {action!r} is full; try again later"
+            else:
+                self._retrying.add(letter_id)
+                delivery = self._new_delivery(record_key(record), str(action), record, now_ms)
+                delivery.retry_of = letter_id
+                target.add(delivery)
+                turn.touched.add(str(action))
+                taken += 1
+        return self._end(turn), taken, refused
+
+    def on_tick(self, now_ms: float) -> list[Effect]:
+        """Time has passed: start what is due. Called at the instant of WakeAt, or more often."""
+        turn = _Turn(now_ms)
+        self._wake_ms = None
+        turn.touched.update(self._targets)
+        return self._end(turn)
+
+    def on_stop(self, now_ms: float) -> list[Effect]:
+        """Give up everything that has no outcome yet, as dead letters that can be retried later.
+
+        Called when the time for draining is over; results of attempts that come later are ignored.
+        """
+        turn = _Turn(now_ms)
+        self._is_stopped = True
+        left = [delivery for target in self._targets.values() for delivery in target.clear()]
+        left += self._performing.values()
+        self._performing.clear()
+        for delivery in sorted(left, key=lambda one: one.number):
+            self._give_up(
+                delivery, "engine_stopped", delivery.last_error or "not delivered in time", turn
+            )
+        return self._end(turn)
+
+    def status(self) -> dict[str, Any]:
+        """Counters and queues as plain values, for `status`."""
+        actions = {
+            name: {
+                **self._actions[name].status(),
+                "waiting": target.waiting,
+                "performing": target.performing,
+            }
+            for name, target in self._targets.items()
+        }
+        return {
+            "records": dict(self._records),
+            "duplicates": self._duplicates,
+            "triggers": {name: dict(counts) for name, counts in self._triggers.items()},
+            "actions": actions,
+            "dead_letters": {
+                "by_reason": dict(self._letters.by_reason),
+                "stored": self._letters.stored,
+                "lost": self._letters.lost,
+            },
+        }
+
+    def _count_record(self, record: dict[str, Any], *, is_shadow: bool) -> None:
+        kind = str(record.get("kind", ""))
+        self._records[kind] = self._records.get(kind, 0) + 1
+        if kind == "firing":
+            counts = self._triggers.setdefault(
+                str(record.get("trigger")), {"fired": 0, "shadow": 0}
+            )
+            counts["shadow" if is_shadow else "fired"] += 1
+
+    def _new_delivery(
+        self, key: str, action: str, record: dict[str, Any], now_ms: float
+    ) -> Delivery:
+        self._last_delivery += 1
+        return Delivery(self._last_delivery, key, action, record, now_ms, now_ms)
+
+    def _accept(self, parcel: Parcel, action: str, record: dict[str, Any], turn: "_Turn") -> None:
+        delivery = self._new_delivery(parcel.key, action, record, turn.now_ms)
+        delivery.parcel = parcel
+        target = self._targets.get(action)
+        if target is None:
+            self._give_up(delivery, "unknown_action", "the plan has no such action", turn)
+        elif self._is_stopped:
+            self._give_up(delivery, "engine_stopped", "arrived after the engine had stopped", turn)
+        else:
+            turn.touched.add(action)
+            self._make_room(target.add(delivery), turn)
+
+    def _make_room(self, oldest: Delivery | None, turn: "_Turn") -> None:
+        if oldest is not None:
+            self._give_up(
+                oldest, "outbox_full", oldest.last_error or "its target is too slow", turn
+            )
+
+    def _on_failed(self, delivery: Delivery, failure: DeliveryFailed, turn: "_Turn") -> None:
+        target = self._targets[delivery.action]
+        counters = self._actions[delivery.action]
+        counters.failed += 1
+        counters.last_error = delivery.last_error = str(failure)
+        pause_ms = self._policy.pause_ms(failure)
+        target.paused_until_ms = max(
+            target.paused_until_ms, turn.now_ms + pause_ms if pause_ms else 0
+        )
+        due_ms = self._policy.next_attempt_ms(
+            failure,
+            attempts=delivery.attempts,
+            received_ms=delivery.received_ms,
+            now_ms=turn.now_ms,
+            random=self._random,
+        )
+        if due_ms is None:
+            target.performing -= 1
+            reason = "action_failed" if failure.retryable else "action_refused"
+            self._give_up(delivery, reason, str(failure), turn)
+        else:
+            counters.retried += 1
+            delivery.due_ms = due_ms
+            self._make_room(target.put_back(delivery), turn)
+
+    def _give_up(self, delivery: Delivery, reason: str, detail: str, turn: "_Turn") -> None:
+        letter = action_letter(
+            delivery.record,
+            key=delivery.key,
+            action=delivery.action,
+            attempts=delivery.attempts,
+            reason=reason,
+            detail=detail,
+            now_ms=turn.now_ms,
+        )
+        self._letters.add(reason)
+        self.tail.append(letter)
+        if delivery.action in self._actions:
+            self._actions[delivery.action].dead += 1
+        turn.letters.append(letter)
+        turn.given_up.append(delivery)
+
+    def _settle(self, delivery: Delivery, outcome: str, turn: "_Turn") -> None:
+        if delivery.retry_of and outcome != LOST:
+            turn.letters.append(settled_mark(delivery.retry_of, turn.now_ms))
+        self._retrying.discard(delivery.retry_of)
+        parcel = delivery.parcel
+        if parcel is None:
+            return
+        parcel.open -= 1
+        parcel.outcome = max(parcel.outcome, outcome, key=GRAVITY.index)
+        if parcel.open == 0:
+            del self._parcels[parcel.key]
+            self._finish(parcel, turn)
+
+    def _finish(self, parcel: Parcel, turn: "_Turn") -> None:
+        self._finished[parcel.key] = parcel.outcome
+        if len(self._finished) > limits.delivery_finished_keys_max:
+            self._finished.popitem(last=False)
+        for sender, seq, index in parcel.waiters:
+            turn.settled(sender, seq, index, parcel.outcome)
+
+    def _store(
+        self,
+        letters: tuple[dict[str, Any], ...],
+        deliveries: list[Delivery],
+        answer: tuple[str, int] | None,
+        turn: "_Turn",
+    ) -> None:
+        count = sum(letter.get("kind") == "dead_letter" for letter in letters)
+        write = _Write(count, deliveries, answer)
+        if count and self._storing_letters + count > limits.dead_letters_storing_max:
+            self._end_write(write, False, turn)
+            return
+        self._last_token += 1
+        self._storing[self._last_token] = write
+        self._storing_letters += count
+        turn.effects.append(StoreDeadLetters(self._last_token, letters))
+
+    def _end_write(self, write: "_Write", stored: bool, turn: "_Turn") -> None:
+        if stored:
+            self._letters.stored += write.letters
+        else:
+            self._letters.lost += write.letters
+        for delivery in write.deliveries:
+            self._settle(delivery, DEAD_LETTER if stored else LOST, turn)
+        if write.answer is not None:
+            sender, seq = write.answer
+            turn.effects.append(Send(sender, Kind.DEAD_LETTERS_DONE, {"seq": seq}))
+
+    def _end(self, turn: "_Turn") -> list[Effect]:
+        """Start what the turn made possible, and hand out everything that came of it."""
+        if turn.letters:
+            self._store(tuple(turn.letters), turn.given_up, None, turn)
+        if not self._is_stopped:
+            for action in turn.touched:
+                self._start_due(action, turn)
+            self._arm(turn)
+        for (sender, seq), outcomes in turn.outcomes.items():
+            for start in range(0, len(outcomes), limits.record_outcomes_max):
+                part = outcomes[start : start + limits.record_outcomes_max]
+                header = {"seq": seq, "outcomes": part}
+                turn.effects.append(Send(sender, Kind.RECORDS_DONE, header))
+        return turn.effects
+
+    def _start_due(self, action: str, turn: "_Turn") -> None:
+        target = self._targets[action]
+        while (delivery := target.next_due(turn.now_ms)) is not None:
+            delivery.attempts += 1
+            self._performing[delivery.number] = delivery
+            turn.effects.append(
+                Perform(delivery.number, action, delivery.record, delivery.attempts, delivery.key)
+            )
+
+    def _arm(self, turn: "_Turn") -> None:
+        wakes = [target.wake_ms() for target in self._targets.values()]
+        earliest = min((wake for wake in wakes if wake is not None), default=None)
+        if earliest is not None and earliest != self._wake_ms:
+            turn.effects.append(WakeAt(ceil(earliest)))
+        self._wake_ms = earliest
+
+
+@dataclass(slots=True)
+class _Write:
+    """Dead letters on their way to disk: how many, whose final outcome they are, who is to hear."""
+
+    letters: int
+    deliveries: list[Delivery]
+    answer: tuple[str, int] | None
+
+
+class _Turn:
+    """What one stimulus has led to so far."""
+
+    def __init__(self, now_ms: float) -> None:
+        self.now_ms = now_ms
+        self.effects: list[Effect] = []
+        self.touched: set[str] = set()
+        self.letters: list[dict[str, Any]] = []
+        self.given_up: list[Delivery] = []
+        self.outcomes: dict[tuple[str, int], list[tuple[int, str]]] = {}
+
+    def settled(self, sender: str, seq: int, index: int, outcome: str) -> None:
+        """Note that a record of a sender's batch is final."""
+        self.outcomes.setdefault((sender, seq), []).append((index, outcome))

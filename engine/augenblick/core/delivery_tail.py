@@ -1,0 +1,47 @@
+"""The latest records as they left, numbered, for `tail`."""
+
+from collections import deque
+from typing import Any
+
+from augenblick import limits
+
+
+class Tail:
+    """A ring per kind of record. Numbers rise over all kinds and start with 1.
+
+    A reader asks for what follows the last number it has; what left the ring before it asked is
+    reported as missed, so that a slow reader costs memory to nobody.
+    """
+
+    def __init__(self, records_max: int = limits.tail_records_max) -> None:
+        self._records_max = records_max
+        self._rings: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
+        self._dropped: dict[str, int] = {}
+        self.last_number = 0
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Number a record and keep it, in place of the oldest of its kind when the ring is full."""
+        kind = str(record.get("kind", ""))
+        self.last_number += 1
+        ring = self._rings.setdefault(kind, deque(maxlen=self._records_max))
+        if len(ring) == self._records_max:
+            self._dropped[kind] = ring[0][0]
+        ring.append((self.last_number, record))
+
+    def after(
+        self, number: int, kind: str | None, records_max: int
+    ) -> tuple[list[tuple[int, dict[str, Any]]], bool]:
+        """Up to `records_max` records with a larger number, in order, and whether some were missed.
+
+        `kind` None: every kind. A number from before a restart, larger than any here, reads from
+        the start.
+        """
+        if number > self.last_number:
+            number = 0
+        kinds = list(self._rings) if kind is None else [kind]
+        missed = any(self._dropped.get(name, 0) > number for name in kinds)
+        found = [
+            entry for name in kinds for entry in self._rings.get(name, ()) if entry[0] > number
+        ]
+        found.sort(key=lambda entry: entry[0])
+        return found[:records_max], missed

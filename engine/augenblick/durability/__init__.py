@@ -1,0 +1,1 @@
+"""What outlives a process: formats, and what writes them."""
