@@ -59,7 +59,9 @@ ROWS: dict[str, Row] = {
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY
     ),
     "augenblick.core": row(CORE, {"msgpack", "numpy"}, {*WORLD, "os", "pathlib"}),
-    "augenblick.channels": row(SEARCH | {"augenblick.telemetry"}, {"aiohttp", "standardwebhooks"}),
+    "augenblick.channels": row(
+        SEARCH | {"augenblick.telemetry"}, {"aiohttp", "standardwebhooks", "yarl"}
+    ),
     "augenblick.actors": row({"augenblick"}, ANY),
     "augenblick.runtime": row({"augenblick"}, ANY),
     "augenblick.cli": row({"augenblick", "augenblick_bench"}, ANY),

@@ -8,7 +8,7 @@ from tests.tidy.sources import BINARY, text_of, tracked
 
 HERE = str(Path(__file__).relative_to(Path(__file__).parents[2]))
 MACHINE = {
-    "a machine's path": re.compile(r"(?<![\w.$}-])/(?:work|root|home|Users|mnt|opt)/[\w.]"),
+    "a machine's path": re.compile(r"(?<![\w.$}-])/(?:work|root|home|Users|mnt)/[\w.]"),
     "a registry's host": re.compile(
         r"\b(?:deb\.debian\.org|security\.debian\.org|files\.pythonhosted\.org"
         r"|pypi\.org/simple|registry\.npmjs\.org)\b"
