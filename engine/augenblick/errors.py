@@ -8,6 +8,7 @@ AugenblickError
    + PlanErrors                        several mistakes of one plan, one line each
  x PluginError           blame peer    a plug-in: duplicate, nameless, of a wrong type, unknown
  x ProtocolError         blame peer    bytes that break a protocol; the connection ends
+   + ScanError                         bytes that no scan can pass
    + LimitExceeded                     a bound of limits.py is exceeded
    + AuthenticationFailed              a wrong key, proof or token
  x EngineUnavailable     blame world   nobody answers (retryable)
@@ -104,6 +105,18 @@ class ProtocolError(AugenblickError):
     def __init__(self, message: str, *, reason: str = "protocol") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ScanError(ProtocolError):
+    """Bytes that no scan can pass: `status` is an index of `binding.scanning.STATUS_NAMES`.
+
+    `offset` is where the value that holds the fault began.
+    """
+
+    def __init__(self, status: int, reason: str, offset: int) -> None:
+        super().__init__(f"{reason} at byte {offset}", reason=reason)
+        self.status = status
+        self.offset = offset
 
 
 class LimitExceeded(ProtocolError):

@@ -1,0 +1,1 @@
+"""The one door to the native modules: programs and bytes in, streams and results out."""
