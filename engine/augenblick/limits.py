@@ -6,6 +6,16 @@ what a bound refuses is counted by reason. Groups are in alphabetical order, nam
 
 from typing import Final
 
+# clients: connections of strangers
+acks_unread_bytes_max: Final = 1024 * 1024  # acks that wait for a client that does not read
+acks_unread_seconds_max: Final = 30.0  # without reading, until the connection is closed
+client_handshake_seconds_max: Final = 10.0  # TLS and shared key, each
+connections_max: Final = 10_000  # Forward clients of one gateway
+half_closed_seconds_max: Final = 10.0  # a client that sends no more may wait so long for acks
+receive_bytes_max: Final = 256 * 1024 * 1024  # incomplete frames of all clients of one gateway
+receive_scratch_bytes: Final = 256 * 1024  # one read; all connections share it
+receive_step_bytes: Final = 16 * 1024  # least room for the next read of an incomplete frame
+
 # dead letters: what is kept of what was refused or could not be delivered
 dead_letter_bytes_max: Final = 512 * 1024  # one line; an event of event_bytes_max in base64 fits
 dead_letter_list_max: Final = 1_000  # letters in one answer of `dead-letters list`

@@ -1,0 +1,123 @@
+"""Messages that wait for their receiver's answer and are sent again after a reconnect.
+
+Used by shards and the coordinator towards delivery and trigger hosts. Numbers rise over all
+incarnations of the sender (the incarnation is their upper part), so that an answer to an earlier
+incarnation can never be taken for one to this.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgpack
+
+from augenblick import limits
+from augenblick.core.effects import Send
+
+SEQ_BITS: Final = 20
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A message without its final answer; `open` has the indexes of items not yet final."""
+
+    header: dict[str, Any]
+    payload: bytes
+    open: set[int]
+
+
+class Outbox:
+    """The unanswered messages to one peer, oldest first, bounded in items and bytes."""
+
+    def __init__(
+        self,
+        peer: str,
+        kind: int,
+        incarnation: int,
+        *,
+        items_max: int = limits.outbox_items_max,
+        bytes_max: int = limits.outbox_bytes_max,
+    ) -> None:
+        self.items = 0
+        self._peer = peer
+        self._kind = kind
+        self._items_max = items_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._seq = incarnation << SEQ_BITS
+        self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Messages without their final answer."""
+        return len(self._waiting)
+
+    def add(self, items: Sequence[Any], **header: Any) -> tuple[list[Send], list[Any]]:
+        """Send items; returns the messages and the oldest items that had to leave to make room."""
+        sends = [
+            self._send(*part, header)
+            for start in range(0, len(items), limits.outbox_message_items_max)
+            for part in _fitting(items[start : start + limits.outbox_message_items_max])
+        ]
+        return sends, self._make_room()
+
+    def on_done(
+        self, seq: int, outcomes: Iterable[Sequence[Any]] | None = None
+    ) -> dict[str, Any] | None:
+        """An answer: these (index, outcome) are final, None: the whole message is.
+
+        Returns the message's header if it is now complete; an answer to an unknown number is old.
+        """
+        waiting = self._waiting.get(seq)
+        if waiting is None:
+            return None
+        if outcomes is None:
+            final = set(waiting.open)
+        else:
+            final = {outcome[0] for outcome in outcomes} & waiting.open
+        waiting.open -= final
+        self.items -= len(final)
+        if waiting.open:
+            return None
+        self._bytes -= len(waiting.payload)
+        del self._waiting[seq]
+        return waiting.header
+
+    def resend(self) -> list[Send]:
+        """Everything unanswered again, in order: the peer is connected anew."""
+        return [
+            Send(self._peer, self._kind, waiting.header, waiting.payload)
+            for waiting in self._waiting.values()
+        ]
+
+    def _send(self, items: int, payload: bytes, header: dict[str, Any]) -> Send:
+        self._seq += 1
+        full = {"seq": self._seq, **header}
+        self._waiting[self._seq] = _Waiting(full, payload, set(range(items)))
+        self.items += items
+        self._bytes += len(payload)
+        return Send(self._peer, self._kind, full, payload)
+
+    def _make_room(self) -> list[Any]:
+        left: list[Any] = []
+        while self._waiting and (self.items > self._items_max or self._bytes > self._bytes_max):
+            _, oldest = self._waiting.popitem(last=False)
+            items = msgpack.unpackb(oldest.payload, strict_map_key=False)
+            if isinstance(items, list):
+                left += [items[index] for index in sorted(oldest.open)]
+            self.items -= len(oldest.open)
+            self._bytes -= len(oldest.payload)
+        return left
+
+
+def _fitting(items: Sequence[Any]) -> list[tuple[int, bytes]]:
+    """The items as (count, payload) parts that fit a frame; one that alone does not is left out."""
+    payload = msgpack.packb(items)
+    if len(payload) <= limits.outbox_message_bytes_max:
+        return [(len(items), payload)]
+    if len(items) == 1:
+        return []
+    middle = len(items) // 2
+    return _fitting(items[:middle]) + _fitting(items[middle:])

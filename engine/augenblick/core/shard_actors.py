@@ -1,0 +1,193 @@
+"""A shard's side of custom triggers: matching events out as columns, firings back in.
+
+A batch waits until its host has answered. A host that is slow, hangs or dies holds up nothing else:
+its oldest batches leave, counted, when too many wait, and a batch that several starts of a host
+have not survived is dropped.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import msgpack
+
+from augenblick import limits
+from augenblick.core.effects import Effect, Log, Send
+from augenblick.core.outbox import SEQ_BITS
+from augenblick.core.routing import host_name
+from augenblick.link.messages import Kind
+from augenblick.plan.program import Program, Trigger
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Matches sent to a host and not yet answered."""
+
+    header: dict[str, Any]
+    payload: bytes
+    matches: list[dict[str, Any]]
+    sends: int = 1
+
+
+@dataclass(slots=True)
+class _Host:
+    """One custom trigger as this shard sees it."""
+
+    trigger: Trigger
+    batches: OrderedDict[int, _Batch] = field(default_factory=OrderedDict)
+    waiting: int = 0
+    dropped: int = 0
+    failed: int = 0
+    fired: OrderedDict[Any, int] = field(default_factory=OrderedDict)
+
+
+class ShardActors:
+    """The unanswered batches of every custom trigger of the plan."""
+
+    def __init__(self, program: Program, incarnation: int) -> None:
+        self._seq = incarnation << SEQ_BITS
+        self._hosts = {
+            host_name(trigger.name): _Host(trigger)
+            for trigger in program.triggers
+            if trigger.kind == "actor"
+        }
+
+    def __len__(self) -> int:
+        """Batches without an answer."""
+        return sum(len(host.batches) for host in self._hosts.values())
+
+    def add(
+        self, trigger: str, matches: list[dict[str, Any]], received_us: int
+    ) -> tuple[list[Send], int]:
+        """Send a trigger's matching events; returns also how many old ones had to leave."""
+        peer = host_name(trigger)
+        host = self._hosts[peer]
+        sends = []
+        for start in range(0, len(matches), limits.actor_batch_events_max):
+            part = matches[start : start + limits.actor_batch_events_max]
+            self._seq += 1
+            header = {"seq": self._seq, "trigger": trigger, "received_us": received_us}
+            batch = _Batch(header, msgpack.packb(columns_of(part)), part)
+            host.batches[self._seq] = batch
+            host.waiting += len(part)
+            sends.append(Send(peer, Kind.ACTOR_BATCH, header, batch.payload))
+        dropped = 0
+        while host.waiting > limits.actor_waiting_events_max:
+            dropped += self._drop(host, next(iter(host.batches)))
+        host.dropped += dropped
+        return sends, dropped
+
+    def on_connected(self, peer: str) -> list[Effect]:
+        """A host is there (again): send what it has not answered, except what it never survives."""
+        host = self._hosts.get(peer)
+        if host is None:
+            return []
+        effects: list[Effect] = []
+        for seq, batch in list(host.batches.items()):
+            if batch.sends >= limits.actor_batch_sends_max:
+                events = self._drop(host, seq)
+                host.failed += events
+                text = "a custom trigger did not survive a batch; the batch was dropped"
+                effects.append(Log("error", text, {"host": peer, "events": events}))
+            else:
+                batch.sends += 1
+                effects.append(Send(peer, Kind.ACTOR_BATCH, batch.header, batch.payload))
+        return effects
+
+    def on_firings(
+        self, peer: str, header: dict[str, Any], payload: bytes | memoryview, now_ms: int
+    ) -> list[dict[str, Any]]:
+        """A host's answer to a batch; returns the releases. `header` may have `error`.
+
+        The payload is a list of (row, key, values) in the batch's rows.
+        """
+        host = self._hosts.get(peer)
+        batch = host.batches.pop(header["seq"], None) if host is not None else None
+        if host is None or batch is None:
+            return []
+        host.waiting -= len(batch.matches)
+        header["received_us"] = batch.header["received_us"]
+        if header.get("error"):
+            host.failed += len(batch.matches)
+            return []
+        releases = []
+        for row, key, values in msgpack.unpackb(payload, strict_map_key=False):
+            match = batch.matches[row]
+            if self._may_fire(host, match, key):
+                releases.append(_firing(host.trigger, match, key, values, now_ms))
+        return releases
+
+    def on_tick(self, now_ms: float) -> list[Effect]:
+        """Nothing is due by time here."""
+        return []
+
+    def status(self) -> dict[str, Any]:
+        """Per custom trigger: events waiting, dropped and failed."""
+        return {
+            host.trigger.name: {
+                "waiting": host.waiting,
+                "dropped": host.dropped,
+                "failed": host.failed,
+            }
+            for host in self._hosts.values()
+        }
+
+    def _drop(self, host: _Host, seq: int) -> int:
+        events = len(host.batches.pop(seq).matches)
+        host.waiting -= events
+        return events
+
+    def _may_fire(self, host: _Host, match: dict[str, Any], key: str) -> bool:
+        """Cooldown per user and key, kept for the latest users only."""
+        if not host.trigger.cooldown_ms:
+            return True
+        who = (match["user"], key)
+        before_ms = host.fired.get(who)
+        if before_ms is not None and match["time"] - before_ms < host.trigger.cooldown_ms:
+            return False
+        host.fired[who] = match["time"]
+        host.fired.move_to_end(who)
+        if len(host.fired) > limits.actor_cooldown_users_max:
+            host.fired.popitem(last=False)
+        return True
+
+
+def columns_of(matches: list[dict[str, Any]]) -> dict[str, Any]:
+    """The matching events as columns: user, time, event, id, the event's own properties' map, and
+    each named value.
+    """
+    names = list(dict.fromkeys(name for match in matches for name in match["values"]))
+    return {
+        "user": [match["user"] for match in matches],
+        "time": [match["time"] for match in matches],
+        "event": [match["cause"]["event"] for match in matches],
+        "id": [match["cause"].get("id") for match in matches],
+        "props": [match["cause"].get("props") for match in matches],
+        "values": {name: [match["values"].get(name) for match in matches] for name in names},
+    }
+
+
+def custom_firing_id(trigger: str, version: str, user: str, key: str) -> str:
+    """128 bits of BLAKE2b, hex, over length-prefixed parts: name, version, user, the class's
+    key.
+    """
+    digest = blake2b(digest_size=16)
+    for part in (trigger, version, user, key):
+        data = part.encode()
+        digest.update(len(data).to_bytes(4, "little") + data)
+    return digest.hexdigest()
+
+
+def _firing(
+    trigger: Trigger, match: dict[str, Any], key: str, values: dict[str, Any], now_ms: int
+) -> dict[str, Any]:
+    record = {
+        **match,
+        "id": custom_firing_id(trigger.name, trigger.version, match["user"], key),
+        "fired_at": now_ms,
+        "values": {**match["values"], **values},
+    }
+    return {"record": record, "actions": list(trigger.actions), "shadow": trigger.mode == "shadow"}

@@ -1,0 +1,54 @@
+"""What the shard core needs of the kernel; the binding provides it, a test may stand in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from augenblick.core.metrics import PaneRow
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Everything that came of one kernel call, held back until its journal record is durable.
+
+    `releases`: `{"record", "actions", "shadow"}` in order. `matches`: per custom trigger the
+    firing-shaped records of its matching events. `panes`: changed metric panes, cumulative.
+    """
+
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    matches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    panes: list[PaneRow] = field(default_factory=list)
+
+
+class ShardKernel(Protocol):
+    """One shard's kernel. Calls change its state at once; times are epoch ms."""
+
+    def apply(
+        self,
+        stream: bytes | memoryview,
+        gateway: int,
+        incarnation: int,
+        cap_watermark_ms: int,
+        now_ms: int,
+    ) -> Outputs:
+        """Apply a stream of marks and events of one gateway; no mark counts beyond the cap."""
+
+    def advance(self, watermark_ms: int, now_ms: int) -> Outputs:
+        """Move every key group's clock forward."""
+
+    def counters(self) -> dict[str, int]:
+        """Events applied, late, duplicate and so on, by name, since the start; has "events"."""
+
+    @property
+    def users(self) -> int:
+        """Users that have state."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of state."""
+
+    @property
+    def clock_ms(self) -> int:
+        """The largest watermark applied; -2**63 before the first."""

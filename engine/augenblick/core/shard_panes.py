@@ -1,0 +1,90 @@
+"""A shard's metric panes on their way to the coordinator.
+
+Panes are reported cumulatively and kept until the coordinator says that their windows are closed,
+so that a new coordinator gets everything that is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgpack
+
+from augenblick.core.effects import Send
+from augenblick.core.metrics import NO_CLOCK, PaneRow
+from augenblick.link.messages import Kind
+
+_ROWS_max = 50_000  # per message: some 2 MB
+
+
+class ShardPanes:
+    """Changed and unconfirmed panes."""
+
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._origin_ms: int | None = None
+        self._reported_ms = NO_CLOCK
+        self._open: dict[tuple[int, int, int, Any], tuple[int, int]] = {}
+        self._changed: set[tuple[int, int, int, Any]] = set()
+
+    def on_first_mark(self, watermark_ms: int) -> None:
+        """The first mark of a stream: the first watermark ever is where windows begin to count."""
+        if self._origin_ms is None and watermark_ms != NO_CLOCK:
+            self._origin_ms = watermark_ms
+
+    def add(self, rows: Iterable[PaneRow]) -> None:
+        """Panes as they stand now."""
+        for key_group, metric, start_ms, group, count, total in rows:
+            key = (key_group, metric, start_ms, group)
+            self._open[key] = (count, total)
+            self._changed.add(key)
+
+    def report(self, clock_ms: int) -> list[Send]:
+        """What changed since the last report; nothing if not even the clock did."""
+        if clock_ms == NO_CLOCK or (clock_ms == self._reported_ms and not self._changed):
+            return []
+        self._reported_ms = clock_ms
+        keys, self._changed = sorted(self._changed, key=lambda key: key[:3]), set()
+        return self._messages(keys, clock_ms)
+
+    def resend(self, clock_ms: int) -> list[Send]:
+        """Everything open, to a coordinator that may know nothing."""
+        self._changed = set(self._open)
+        self._reported_ms = NO_CLOCK
+        return self.report(clock_ms)
+
+    def on_done(self, open_from: Mapping[int, int]) -> None:
+        """Windows that start before these (by metric) are closed."""
+        for key in [key for key in self._open if key[2] < open_from.get(key[1], NO_CLOCK)]:
+            del self._open[key]
+            self._changed.discard(key)
+
+    def _messages(self, keys: list[tuple[int, int, int, Any]], clock_ms: int) -> list[Send]:
+        sends = []
+        for start in range(0, max(len(keys), 1), _ROWS_max):
+            part = keys[start : start + _ROWS_max]
+            is_last = start + _ROWS_max >= len(keys)
+            header = {
+                "epoch": self._epoch,
+                "clock_ms": clock_ms if is_last else NO_CLOCK,
+                "origin_ms": self._origin_ms,
+            }
+            rows = [(*key, *self._packable(key)) for key in part]
+            sends.append(Send("coordinator", Kind.PANES, header, msgpack.packb(rows)))
+        return sends
+
+    def _packable(self, key: tuple[int, int, int, Any]) -> tuple[int, bytes]:
+        """Sums have up to 128 bits: as little-endian bytes."""
+        count, total = self._open[key]
+        return count, total.to_bytes(16, "little", signed=True)
+
+
+def rows_of(payload: bytes | memoryview) -> list[PaneRow]:
+    """The rows of a PANES message."""
+    return [
+        (key_group, metric, start_ms, group, count, int.from_bytes(total, "little", signed=True))
+        for key_group, metric, start_ms, group, count, total in msgpack.unpackb(
+            payload, strict_map_key=False
+        )
+    ]

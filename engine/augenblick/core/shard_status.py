@@ -1,0 +1,69 @@
+"""What a shard counts for `status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from augenblick.core.shard_kernel import ShardKernel
+from augenblick.telemetry.histogram import Histogram
+
+
+class ShardCounters:
+    """Counts since this incarnation began; latencies run from the gateway's receipt of the event to
+    the firing's release, in microseconds.
+    """
+
+    def __init__(self) -> None:
+        self.key_groups = 0
+        self.refused: dict[str, int] = {}
+        self.letters_lost = 0
+        self._triggers: dict[str, dict[str, Any]] = {}
+        self._records: dict[str, int] = {}
+        self._letters: dict[str, int] = {}
+        self._rate_from: tuple[float, int] = (0.0, 0)
+        self._events_per_s = 0.0
+
+    def on_releases(self, releases: list[dict[str, Any]], received_us: int, now_ms: float) -> None:
+        """Records that leave now."""
+        latency_us = int(now_ms * 1000) - received_us
+        for item in releases:
+            record = item["record"]
+            kind = record["kind"]
+            self._records[kind] = self._records.get(kind, 0) + 1
+            if kind != "firing":
+                continue
+            counts = self._triggers.setdefault(
+                record["trigger"], {"firings": 0, "shadow": 0, "latency": Histogram()}
+            )
+            counts["shadow" if item["shadow"] else "firings"] += 1
+            if received_us:
+                counts["latency"].add(latency_us)
+
+    def on_dead_letters(self, letters: list[dict[str, Any]]) -> None:
+        """Dead letters that leave now."""
+        for letter in letters:
+            self._letters[letter["reason"]] = self._letters.get(letter["reason"], 0) + 1
+
+    def status(self, kernel: ShardKernel, now_ms: float) -> dict[str, Any]:
+        """As plain values; the event rate is that since the last call a second or more ago."""
+        counters = kernel.counters()
+        since_ms, events = self._rate_from
+        if now_ms - since_ms >= 1000:
+            if since_ms:
+                self._events_per_s = (counters["events"] - events) * 1000 / (now_ms - since_ms)
+            self._rate_from = (now_ms, counters["events"])
+        return {
+            "key_groups": self.key_groups,
+            "users": kernel.users,
+            "memory_bytes": kernel.memory_bytes,
+            "events_per_s": round(self._events_per_s, 1),
+            "counters": counters,
+            "refused": dict(self.refused),
+            "records": dict(self._records),
+            "dead_letters": dict(self._letters),
+            "dead_letters_lost": self.letters_lost,
+            "triggers": {
+                name: {**counts, "latency": counts["latency"].to_plain()}
+                for name, counts in self._triggers.items()
+            },
+        }
