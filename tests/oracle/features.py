@@ -1,0 +1,142 @@
+"""Features: which applied events one counts, and its value at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.oracle.conditions import is_number
+from tests.oracle.events import Event, group_text
+from tests.oracle.plan import Feature
+from tests.oracle.sessions import Session, session_at
+
+OF_NOTHING: dict[str, Any] = {"count": 0, "sum": 0.0}
+
+
+def is_usable(feature: Feature, event: Event) -> bool:
+    """Whether a selected event has the value and the group that the feature needs."""
+    if feature.by is not None and group_text(event.value(feature.by)) is None:
+        return False
+    if feature.value is None:
+        return True
+    value = event.value(feature.value)
+    if feature.aggregate in {"sum", "min", "max", "avg"}:
+        return is_number(value)
+    if feature.aggregate == "last":
+        return value is not None or event.has(feature.value)
+    return value is not None
+
+
+def windows_of(feature: Feature, time: int) -> list[tuple[int, int]]:
+    """Every tumbling or hopping window [start, end) that holds the time, by end."""
+    first = (time - feature.size_ms) // feature.every_ms + 1
+    starts = range(first * feature.every_ms, time + 1, feature.every_ms)
+    return [(start, start + feature.size_ms) for start in starts]
+
+
+def last_reset(feature: Feature, history: Sequence[Event]) -> Event | None:
+    """The last applied reset; one older than the last reset before it is none."""
+    found: Event | None = None
+    for event in history:
+        resets = feature.reset is not None and event.is_selected(feature.reset)
+        if resets and (found is None or event.time >= found.time):
+            found = event
+    return found
+
+
+def counted(feature: Feature, history: Sequence[Event]) -> list[Event]:
+    """The applied events that the feature counts, in order of arrival, whatever instant is read.
+
+    For sessions: those selected (the session decides further). For windows: those that some window
+    could still take when they were applied. For since: those after the last reset.
+    """
+    reset = last_reset(feature, history)
+    since = history if reset is None else history[history.index(reset) + 1 :]
+    kept = [
+        event
+        for event in since
+        if event.is_selected(feature.selector)
+        and is_usable(feature, event)
+        and (reset is None or event.time >= reset.time)
+    ]
+    if feature.window == "sliding":
+        return [event for event in kept if event.time > event.mark - feature.size_ms]
+    if feature.window in {"tumbling", "hopping"}:
+        return [event for event in kept if panes(feature, event)]
+    if feature.window != "session" and feature.by is not None:
+        return _within_by_max(feature, kept)
+    return kept
+
+
+def panes(feature: Feature, event: Event) -> list[tuple[int, int]]:
+    """The tumbling or hopping windows that count the event: not closed when it was applied."""
+    return [window for window in windows_of(feature, event.time) if event.mark <= window[1]]
+
+
+def _within_by_max(feature: Feature, events: list[Event]) -> list[Event]:
+    held: dict[str | None, list[Event]] = {}
+    for event in events:
+        group = group_text(event.value(str(feature.by)))
+        before = held.pop(group, [])
+        if not before and len(held) == feature.by_max:
+            del held[next(iter(held))]
+        held[group] = [*before, event]
+    return sorted((event for part in held.values() for event in part), key=lambda e: e.arrival)
+
+
+def content(
+    feature: Feature, history: Sequence[Event], sessions: list[Session], instant: int, clock: int,
+    gap_ms: int, max_ms: int,
+) -> list[Event]:  # fmt: skip
+    """The events that the feature holds when read at `instant` with the user's clock at `clock`.
+
+    `sessions` are the open ones.
+    """
+    events = counted(feature, history)
+    if feature.window == "sliding":
+        oldest = max(instant, clock) - feature.size_ms
+        return [event for event in events if oldest < event.time <= instant]
+    if feature.window in {"tumbling", "hopping"}:
+        window = windows_of(feature, instant)[0]
+        if clock > window[1]:
+            return []
+        return [event for event in events if window in panes(feature, event)]
+    if feature.window == "session":
+        session = session_at(sessions, instant, gap_ms, max_ms)
+        members = set() if session is None else {event.arrival for event in session.events}
+        return [event for event in events if event.arrival in members]
+    return events
+
+
+def aggregate(feature: Feature, events: Sequence[Event]) -> Any:
+    """The value of the events; of none, 0 or missing."""
+    if not events:
+        return OF_NOTHING.get(feature.aggregate)
+    in_time = sorted(events, key=lambda event: event.position)
+    values: list[Any] = [event.value(feature.value or "event") for event in in_time]
+    match feature.aggregate:
+        case "count":
+            return len(values)
+        case "sum":
+            return float(sum(values))
+        case "avg":
+            return float(sum(values)) / len(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "first":
+            return values[0]
+        case "last":
+            return values[-1]
+        case "list":
+            return values[-feature.list_max :] if feature.list_max else values
+    raise ValueError(feature.aggregate)
+
+
+def by_group(feature: Feature, events: Sequence[Event]) -> dict[str, list[Event]]:
+    """The events by the JSON text of their group, in text order."""
+    groups: dict[str, list[Event]] = {}
+    for event in events:
+        groups.setdefault(str(group_text(event.value(str(feature.by)))), []).append(event)
+    return dict(sorted(groups.items()))

@@ -1,0 +1,137 @@
+"""What a name in a condition means: for one user, at one instant, with one clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.oracle import conditions, features, sessions
+from tests.oracle.events import Event, group_text
+from tests.oracle.plan import Feature, Plan
+
+
+def stored_features(plan: Plan, text: str) -> dict[str, Feature]:
+    """The stored features that the condition reads, directly, through expressions or segments."""
+    found: dict[str, Feature] = {}
+    for name in conditions.names(text):
+        if name in plan.features:
+            found[name] = plan.features[name]
+        else:
+            inner = plan.expressions.get(name) or plan.segments.get(name)
+            if inner is not None:
+                found |= stored_features(plan, inner)
+    return found
+
+
+def group_field(plan: Plan, text: str | None) -> str | None:
+    """The `by` of the grouped features that the condition reads for one group, or None."""
+    for name in conditions.names(text) if text is not None else ():
+        if name in conditions.reduced_names(str(text)):
+            continue
+        if name in plan.features and plan.features[name].by is not None:
+            return plan.features[name].by
+        inner = group_field(plan, plan.expressions.get(name))
+        if inner is not None:
+            return inner
+    return None
+
+
+def is_fed_by_feature(plan: Plan, text: str, event: Event) -> bool:
+    """Whether a stored feature that the condition reads selects the event, or is reset by it."""
+    return any(
+        event.is_selected(selector)
+        for feature in stored_features(plan, text).values()
+        for selector in (feature.selector, feature.reset)
+        if selector is not None
+    )
+
+
+def names_field_of(text: str, event: Event) -> bool:
+    return any(name.startswith(event.name + ".") for name in conditions.names(text))
+
+
+def group_value(group: str | None) -> Any:
+    """The value whose JSON text names the group."""
+    return None if group is None else json.loads(group)
+
+
+def key_text(group: str) -> str:
+    """The key of a group in a record's map: a string itself, else its JSON text."""
+    value = json.loads(group)
+    return value if isinstance(value, str) else group
+
+
+@dataclass(frozen=True)
+class View:
+    """One user as a condition sees it."""
+
+    plan: Plan
+    history: Sequence[Event]
+    members: dict[str, bool]  # segments
+    clock: int
+    instant: int
+    at_hand: Event | None = None
+    group: str | None = None  # JSON text of the group that grouped features are read for
+    ends_at_instant: bool = False  # tumbling and hopping windows: the one that ends at the instant
+
+    @property
+    def open_sessions(self) -> list[sessions.Session]:
+        gap_ms = self.plan.gap_ms
+        every = sessions.fold(self.history, gap_ms, self.plan.max_ms)
+        return sessions.open_sessions(every, self.clock, gap_ms)
+
+    def session_start(self, time: int) -> int | None:
+        """The start of the open session that holds the time."""
+        plan = self.plan
+        found = sessions.session_at(self.open_sessions, time, plan.gap_ms, plan.max_ms)
+        return None if found is None else found.start
+
+    def content(self, feature: Feature) -> list[Event]:
+        windowed = feature.window in {"tumbling", "hopping"}
+        instant = self.instant - 1 if windowed and self.ends_at_instant else self.instant
+        gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
+        return features.content(
+            feature, self.history, self.open_sessions, instant, self.clock, gap_ms, max_ms
+        )
+
+    def groups(self, name: str) -> dict[str, Any]:
+        """{JSON text of the group: value} of a grouped feature."""
+        feature = self.plan.features[name]
+        parts = features.by_group(feature, self.content(feature))
+        return {group: features.aggregate(feature, events) for group, events in parts.items()}
+
+    def lookup(self, name: str) -> Any:
+        """The value of a name; with `[]` at its end, all groups of a grouped feature."""
+        plan, plain = self.plan, name.removesuffix("[]")
+        if plain in plan.features:
+            feature = plan.features[plain]
+            if feature.by is None:
+                return features.aggregate(feature, self.content(feature))
+            if plain != name:
+                return self.groups(plain)
+            parts = features.by_group(feature, self.content(feature))
+            return features.aggregate(feature, parts.get(str(self.group), []))
+        if plain in plan.expressions:
+            return conditions.evaluate(plan.expressions[plain], self.lookup)
+        if plain in plan.segments:
+            return self.members.get(plain, False)
+        if self.at_hand is not None and plain.startswith(self.at_hand.name + "."):
+            return self.at_hand.value(plain.removeprefix(self.at_hand.name + "."))
+        return None
+
+    def holds(self, text: str) -> bool:
+        return conditions.is_true(text, self.lookup)
+
+    def recorded(self, name: str, group_name: str | None) -> Any:
+        """The value of a name as a record shows it; a grouped feature of another `by` is a map."""
+        feature = self.plan.features.get(name)
+        if feature is not None and feature.by is not None and feature.by != group_name:
+            return {key_text(group): value for group, value in self.groups(name).items()}
+        return self.lookup(name)
+
+
+def group_of(event: Event | None, name: str | None) -> str | None:
+    """The JSON text of the event's value in the field that groups, or None."""
+    return None if event is None or name is None else group_text(event.value(name))

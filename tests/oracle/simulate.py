@@ -1,0 +1,121 @@
+"""Lines in, records out: what `augenblick simulate` must print, in its order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.oracle.events import Event, RefusedError, read_event
+from tests.oracle.firing import Firer, VersionOf
+from tests.oracle.metrics import Metrics
+from tests.oracle.plan import Plan, read_plan
+from tests.oracle.user import User
+
+KINDS = ("firing", "session", "window", "metric", "dead_letter")
+END_OF_TIME = 2**62
+Record = dict[str, Any]
+
+
+def no_version(trigger: str) -> str:
+    """Stands for the plan compiler's hash where ids do not matter."""
+    return f"version of {trigger}"
+
+
+def simulate(
+    plan: dict[str, Any], lines: Iterable[Any], *, emit: Iterable[str] = KINDS, drain: bool = True,
+    version_of: VersionOf = no_version,
+) -> list[Record]:  # fmt: skip
+    """All records of the wanted kinds, in the order in which they are printed."""
+    run = Run(read_plan(plan), version_of)
+    for line in lines:
+        run.line(line)
+    run.end(drain)
+    wanted = set(emit)
+    return [record for record in run.records if record["kind"] in wanted]
+
+
+@dataclass
+class Run:
+    """One simulation under way: one source, the event clock."""
+
+    plan: Plan
+    version_of: VersionOf
+    records: list[Record] = field(default_factory=list)
+    users: dict[str, User] = field(default_factory=dict)
+    largest: int | None = None  # event time of the accepted events
+    ingested: dict[tuple[str, str], int] = field(default_factory=dict)
+    released: list[Record] = field(default_factory=list)  # by the line at hand
+
+    def __post_init__(self) -> None:
+        self.firer = Firer(self.version_of)
+        self.metrics = Metrics(self.plan, self.firer, self.released.append)
+
+    def line(self, line: Any) -> None:
+        """One input line: its mark, then its event."""
+        try:
+            event = read_event(line, self.plan)
+        except RefusedError as refused:
+            self._dead_letter(str(refused), line)
+        else:
+            self._accept(event, line)
+        self._print()
+
+    def _accept(self, event: Event, line: Any) -> None:
+        self.largest = event.time if self.largest is None else max(self.largest, event.time)
+        self.firer.fired_at = self.largest
+        watermark = self.largest - self.plan.lateness_ms
+        self._advance(watermark)
+        if not self._is_duplicate(event):
+            user = self._user(event.user, watermark)
+            if not user.apply(event):
+                self._dead_letter("late", line)
+            elif event.id is not None:
+                self.ingested[event.user, event.id] = self.largest
+        self.metrics.advance(watermark)
+
+    def _is_duplicate(self, event: Event) -> bool:
+        before = None if event.id is None else self.ingested.get((event.user, event.id))
+        return before is not None and int(self.largest or 0) - before <= self.plan.dedup_ms
+
+    def _user(self, name: str, watermark: int) -> User:
+        if name not in self.users:
+            self.users[name] = User(
+                name, self.plan, self.firer, self.metrics, self.released.append, clock=watermark
+            )
+        return self.users[name]
+
+    def _advance(self, watermark: int) -> None:
+        for user in self.users.values():
+            user.advance(watermark)
+
+    def end(self, drain: bool) -> None:
+        """The end of the input: 1 ms past the largest event time; with `drain` the end of time."""
+        if self.largest is None:
+            return
+        for watermark in (self.largest + 1, END_OF_TIME) if drain else (self.largest + 1,):
+            self._advance(watermark)
+            self.metrics.advance(watermark, is_drain=watermark == END_OF_TIME)
+        self._print()
+
+    def _dead_letter(self, reason: str, line: Any) -> None:
+        time = line.get("time") if isinstance(line, dict) else None
+        self.released.append({"kind": "dead_letter", "reason": reason, "time": time, "event": line})
+
+    def _print(self) -> None:
+        """What the line released: metrics, then by user and time, else as it came about."""
+        self.released.sort(key=_order)
+        self.records += self.released
+        self.released.clear()
+
+
+def _order(record: Record) -> tuple[bool, str, int]:
+    user = record.get("user")
+    time = record.get("time", record.get("end"))
+    return user is not None, user or "", time if isinstance(time, int) and user is not None else 0
+
+
+def parse_lines(lines: Iterable[bytes]) -> list[Any]:
+    """NDJSON as the model takes it."""
+    return [json.loads(line) for line in lines]

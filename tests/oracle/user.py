@@ -1,0 +1,317 @@
+"""One user: the order of things within an event, and the order of timers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+from tests.oracle import features, names, sessions
+from tests.oracle.events import Event
+from tests.oracle.firing import Firer
+from tests.oracle.names import View, group_of
+from tests.oracle.plan import Feature, Plan, Trigger
+from tests.oracle.sequences import Match, Sequence, Timer
+
+# The order of what happens at one instant.
+SEGMENT, WAITING, ABSENCE, CLOSING = range(4)
+BEFORE_TIME, NEVER = -(2**63), 2**63
+
+
+class Counter(Protocol):
+    """What counts across users: the metrics."""
+
+    def would_count(self, event: Event) -> bool: ...
+
+    def count(self, event: Event) -> None: ...
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something that the clock makes happen once it is strictly past the instant."""
+
+    instant: int
+    phase: int
+    order: tuple[int, ...]
+    happen: Callable[[], None]
+
+    @property
+    def key(self) -> tuple[int, int, tuple[int, ...]]:
+        return self.instant, self.phase, self.order
+
+
+@dataclass
+class User:
+    """`emit` takes each record."""
+
+    id: str
+    plan: Plan
+    firer: Firer
+    metrics: Counter
+    emit: Callable[[dict[str, Any]], None]
+    clock: int = BEFORE_TIME
+    history: list[Event] = field(default_factory=list)
+    members: dict[str, bool] = field(default_factory=dict)
+    evaluated: dict[str, int] = field(default_factory=dict)  # segment: instant of its evaluation
+    timed: dict[str, int] = field(default_factory=dict)  # segment: its last timer instant
+    sequences: dict[str, Sequence] = field(default_factory=dict)
+    next_due: int = BEFORE_TIME  # nothing happens by time before the clock is strictly past it
+
+    def __post_init__(self) -> None:
+        for trigger in self.plan.triggers:
+            if trigger.kind == "sequence":
+                self.sequences[trigger.name] = Sequence(trigger)
+
+    # Reading
+
+    @property
+    def latest(self) -> int:
+        """The largest time of the user's real events."""
+        return max(event.time for event in self.history if not event.derived)
+
+    def view(self, instant: int, at_hand: Event | None = None) -> View:
+        history, members = tuple(self.history), dict(self.members)
+        return View(self.plan, history, members, self.clock, instant, at_hand)
+
+    def all_sessions(self) -> list[sessions.Session]:
+        return sessions.fold(self.history, self.plan.gap_ms, self.plan.max_ms)
+
+    def open_sessions(self) -> list[sessions.Session]:
+        return sessions.open_sessions(self.all_sessions(), self.clock, self.plan.gap_ms)
+
+    # Events
+
+    def apply(self, event: Event) -> bool:
+        """Applies a real event with the clock at its mark. False: it is late and fits nowhere."""
+        arrived = replace(event, arrival=len(self.history), mark=self.clock)
+        if event.time < self.clock and not self._fits(arrived):
+            return False
+        self._run(arrived)
+        self.next_due = BEFORE_TIME
+        self.advance(self.clock)
+        return True
+
+    def _fits(self, late: Event) -> bool:
+        gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
+        if any(one.holds(late.time, gap_ms, max_ms) for one in self.open_sessions()):
+            return True
+        if self.metrics.would_count(late):
+            return True
+        history = [*self.history, late]
+        for feature in self.plan.features.values():
+            if feature.window != "session" and late in features.counted(feature, history):
+                return True
+            if feature.reset is not None and features.last_reset(feature, history) == late:
+                return True
+        return any(self._takes_late(trigger, late) for trigger in self.plan.triggers)
+
+    def _takes_late(self, trigger: Trigger, late: Event) -> bool:
+        if trigger.selector is not None:
+            return late.is_selected(trigger.selector)
+        if trigger.kind == "sequence":
+            return not trigger.event_time and self.sequences[trigger.name].is_concerned(late)
+        return trigger.kind == "when" and names.names_field_of(str(trigger.when), late)
+
+    def _run(self, event: Event) -> None:
+        """The whole list for one event, real or derived; then for what it caused, depth first."""
+        without = self.view(event.time)
+        self.history.append(event)
+        self.metrics.count(event)
+        caused: list[Event] = []
+        if any(session.events == [event] for session in self.all_sessions()):
+            caused.append(self._derived("session.start", event.time, {"start": event.time}))
+        for name in self.plan.segments:
+            if names.is_fed_by_feature(self.plan, self.plan.segments[name], event):
+                own = event.time if event.derived else BEFORE_TIME
+                instant = max(self.latest, own, self.timed.get(name, BEFORE_TIME))
+                caused += self._evaluate_segment(name, instant)
+        for trigger in self.plan.triggers:
+            if trigger.kind == "sequence":
+                self._offer(trigger, event)
+        for trigger in self.plan.triggers:
+            if trigger.selector is not None and event.is_selected(trigger.selector):
+                self._fire(trigger, event.time, [event], None)
+        for trigger in self.plan.triggers:
+            if trigger.kind == "when":
+                self._evaluate_when(trigger, event, without)
+        for derived in caused:
+            self._run(replace(derived, arrival=len(self.history), mark=self.clock))
+
+    def _derived(self, name: str, time: int, props: dict[str, Any]) -> Event:
+        return Event(self.id, name, time, props=props, derived=True)
+
+    def _evaluate_segment(self, name: str, instant: int) -> list[Event]:
+        """Looks at the segment; the enter or leave, if it changed."""
+        self.evaluated[name] = instant
+        was, is_in = (
+            self.members.get(name, False),
+            self.view(instant).holds(self.plan.segments[name]),
+        )
+        self.members[name] = is_in
+        if was == is_in:
+            return []
+        return [
+            self._derived(f"{name}.{'enters' if is_in else 'leaves'}", instant, {"segment": name})
+        ]
+
+    def _offer(self, trigger: Trigger, event: Event) -> None:
+        sequence = self.sequences[trigger.name]
+        if not sequence.is_concerned(event):
+            return
+        if not trigger.event_time:
+            self._step(trigger, event)
+        elif event.derived or event.time >= self.clock:
+            sequence.waiting.append(event)
+
+    def _step(self, trigger: Trigger, event: Event) -> None:
+        match = self.sequences[trigger.name].take(event)
+        if match is not None:
+            self._fire(trigger, event.time, list(match.events), match)
+
+    def _evaluate_when(self, trigger: Trigger, event: Event, without: View) -> None:
+        """`when` alone: without and with the event, at its own time, then at the user's latest."""
+        when = str(trigger.when)
+        fed = names.is_fed_by_feature(self.plan, when, event)
+        if not fed and not names.names_field_of(when, event):
+            return
+        group = group_of(event, names.group_field(self.plan, when))
+        for instant in sorted({event.time, max(event.time, self.latest)}):
+            holds = replace(self.view(instant, event), group=group).holds(when)
+            held = replace(without, instant=instant, group=group).holds(when)
+            if holds and (trigger.fire == "each" or not held):
+                if trigger.fire != "once" or self.firer.rises_first(trigger, self.id):
+                    self._fire(trigger, event.time, [event], None)
+                return
+
+    def _fire(
+        self, trigger: Trigger, time: int, events: list[Event], match: Match | None,
+        *, absence: Timer | None = None,
+    ) -> None:  # fmt: skip
+        """The occasion has come: reads `when` beside it and the values, and hands the firing on."""
+        caused = events[-1]
+        group_name = names.group_field(self.plan, trigger.when)
+        view = replace(
+            self.view(time, caused),
+            group=group_of(caused, group_name), ends_at_instant=absence is not None,
+        )  # fmt: skip
+        if trigger.kind != "when" and trigger.when is not None and not view.holds(trigger.when):
+            return
+        value = match.value if match else absence.value if absence else None
+        fired = self.firer.fire(
+            trigger, view, group_name, caused, events, value, absence is not None
+        )
+        if fired is not None:
+            self.emit(fired)
+
+    # Time
+
+    def advance(self, clock: int) -> None:
+        """Moves the clock; everything whose instant it is then strictly past happens, in order."""
+        while self.next_due < clock:
+            due = min(self.due(), key=lambda one: one.key, default=None)
+            self.next_due = NEVER if due is None else due.instant
+            if due is not None and due.instant < clock:
+                self.clock = max(self.clock, due.instant)
+                due.happen()
+        self.clock = max(self.clock, clock)
+
+    def due(self) -> Iterator[Due]:
+        """Everything that time has still to do."""
+        for order, name in enumerate(self.plan.segments):
+            instant = self._next_change(name)
+            if instant is not None:
+                yield Due(instant, SEGMENT, (order,), partial(self._time, name, instant))
+        for order, trigger in enumerate(self.plan.triggers):
+            sequence = self.sequences.get(trigger.name)
+            for event in sequence.waiting if sequence else ():
+                yield Due(
+                    event.time, WAITING, (event.arrival, order),
+                    partial(self._release, trigger, event),
+                )  # fmt: skip
+            for timer in sequence.timers if sequence else ():
+                yield Due(
+                    timer.deadline, ABSENCE, (order, *timer.step.position),
+                    partial(self._miss, trigger, timer),
+                )  # fmt: skip
+        for instant in self._closings():
+            yield Due(instant, CLOSING, (), partial(self._close, instant))
+
+    def _time(self, segment: str, instant: int) -> None:
+        self.timed[segment] = instant
+        for event in self._evaluate_segment(segment, instant):
+            self._run(replace(event, arrival=len(self.history), mark=self.clock))
+
+    def _release(self, trigger: Trigger, event: Event) -> None:
+        self.sequences[trigger.name].waiting.remove(event)
+        self._step(trigger, event)
+
+    def _miss(self, trigger: Trigger, timer: Timer) -> None:
+        self.sequences[trigger.name].timers.remove(timer)
+        self._fire(trigger, timer.deadline, [timer.step], None, absence=timer)
+
+    def _next_change(self, segment: str) -> int | None:
+        """The next instant at which a feature that the segment reads changes by time alone."""
+        if segment not in self.evaluated:
+            return None
+        stored = names.stored_features(self.plan, self.plan.segments[segment])
+        instants = [instant for one in stored.values() for instant in self._changes(one)]
+        later = [instant for instant in instants if instant > self.evaluated[segment]]
+        return min(later, default=None)
+
+    def _changes(self, feature: Feature) -> Iterator[int]:
+        events = features.counted(feature, self.history)
+        if feature.window == "sliding":
+            yield from (event.time + feature.size_ms for event in events)
+        elif feature.window in {"tumbling", "hopping"}:
+            for event in events:
+                for _, end in features.panes(feature, event):
+                    yield from (end - feature.every_ms, end)
+        elif feature.window == "session":
+            for session in self.all_sessions():
+                if any(event in session.events for event in events):
+                    still = min(session.last + self.plan.gap_ms, session.start + self.plan.max_ms)
+                    yield still + 1
+
+    # Closing
+
+    def _windowed(self) -> Iterator[Feature]:
+        for feature in self.plan.features.values():
+            if feature.window in {"tumbling", "hopping"}:
+                yield feature
+
+    def _closings(self) -> set[int]:
+        instants = {session.last + self.plan.gap_ms for session in self.open_sessions()}
+        for feature in self._windowed():
+            for event in features.counted(feature, self.history):
+                instants |= {end for _, end in features.panes(feature, event)}
+        return {instant for instant in instants if instant >= self.clock}
+
+    def _close(self, instant: int) -> None:
+        """Closes the windows, then the sessions, that end at the instant; the clock passes it."""
+        for feature in self._windowed():
+            events = features.counted(feature, self.history)
+            window = (instant - feature.size_ms, instant)
+            held = [event for event in events if window in features.panes(feature, event)]
+            self._emit_window(feature, window, held)
+        for session in self.open_sessions():
+            if session.last + self.plan.gap_ms == instant:
+                self._end(session)
+        self.clock = max(self.clock, instant + 1)
+
+    def _emit_window(self, feature: Feature, window: tuple[int, int], held: list[Event]) -> None:
+        groups = features.by_group(feature, held) if feature.by else {None: held} if held else {}
+        for group, events in groups.items():
+            by = None if feature.by is None else {feature.by: names.group_value(group)}
+            self.emit({
+                "kind": "window", "feature": feature.name, "user": self.id, "by": by,
+                "start": window[0], "end": window[1], "value": features.aggregate(feature, events),
+            })  # fmt: skip
+
+    def _end(self, session: sessions.Session) -> None:
+        limit = session.last + self.plan.gap_ms
+        is_cut = any(session.last < other.start <= limit for other in self.all_sessions())
+        shown = {"start": session.start, "end": session.last, "events": len(session.events)}
+        end = self._derived("session.end", session.last if is_cut else limit, shown)
+        self._run(replace(end, arrival=len(self.history), mark=self.clock))
+        self.emit({"kind": "session", "user": self.id, **shown})
