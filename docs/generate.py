@@ -1,0 +1,174 @@
+"""Write docs/reference/ from the code: the plan's keys from its model, the bounds from limits.py.
+
+Run by `make docs`; a test fails when the pages and the code differ. Nothing in it depends on the
+machine or the time.
+"""
+
+import ast
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from augenblick import limits
+
+FOLDER = Path(__file__).parent / "reference"
+MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
+SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
+
+
+def plan_page(root: type[BaseModel]) -> str:
+    """One section for each part of the plan that `root` reaches, in the order of reading."""
+    parts = [f"# The plan\n\n{MARK}Every key of every part, as the model has them. "]
+    parts.append("A key without a default is required; a key that is not here is refused.\n")
+    for model in reachable(root):
+        parts.append(f"\n## {model.__name__}\n\n{documentation(model)}\n\n")
+        if model.model_fields:
+            parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
+            parts.extend(row(name, field) for name, field in model.model_fields.items())
+    return "".join(parts)
+
+
+def documentation(model: type[BaseModel]) -> str:
+    return "\n".join(line.strip() for line in (model.__doc__ or "").strip().splitlines())
+
+
+def row(name: str, field: FieldInfo) -> str:
+    cells = [
+        f"`{field.alias or name}`",
+        describe(Annotated[(field.annotation, *field.metadata)] if field.metadata else field),
+        default(field),
+        field.description or "",
+    ]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    if value is None or value is PydanticUndefined or value in ((), {}, []):
+        return ""
+    return f"`{value}`" if isinstance(value, str | int | float) else ""
+
+
+def describe(annotation: Any) -> str:
+    """The words for a type: what a person writes there."""
+    if isinstance(annotation, FieldInfo):
+        annotation = annotation.annotation
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return named(arguments[1:]) or describe(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        kinds = dict.fromkeys(describe(kind) for kind in arguments if kind is not type(None))
+        return " or ".join(kinds)
+    if origin in (list, tuple, set, frozenset):
+        return f"list of {describe(arguments[0])}"
+    if origin is dict:
+        return f"map of {describe(arguments[0])} to {describe(arguments[1])}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
+    return SIMPLE.get(annotation) or getattr(annotation, "__name__", str(annotation))
+
+
+def named(metadata: tuple[Any, ...]) -> str:
+    """A type that a function of the model checks is called after that function."""
+    for item in metadata:
+        function = getattr(item, "func", None)
+        name = getattr(function, "__name__", "").strip("_").replace("_", " ")
+        if name in NAMED:
+            return NAMED[name]
+    return ""
+
+
+NAMED = {
+    "duration": "duration",
+    "positive": "duration",
+    "identifier": "name",
+    "label": "name",
+    "event name": "event name",
+    "property type": "property type",
+}
+
+
+def reachable(root: type[BaseModel]) -> list[type[BaseModel]]:
+    """The models below `root`, it first, breadth first, each once."""
+    found = [root]
+    for model in found:
+        for field in model.model_fields.values():
+            for child in models_in(field.annotation):
+                if child not in found:
+                    found.append(child)
+    return found
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from models_in(argument)
+
+
+def limits_page(source: str) -> str:
+    """The bounds, by group, each with the reason that stands beside it."""
+    parts = [f"# Bounds\n\n{MARK}What is larger is refused, and counted by reason.\n"]
+    lines = source.splitlines()
+    for number, node in enumerate_nodes(source):
+        heading = group_above(lines, number)
+        if heading:
+            parts.append(f"\n## {heading}\n\n| bound | value | reason |\n|---|---|---|\n")
+        value = getattr(limits, node)
+        parts.append(f"| `{node}` | {value:,} | {reason(lines, number)} |\n")
+    return "".join(parts)
+
+
+def enumerate_nodes(source: str) -> Iterator[tuple[int, str]]:
+    """(index of the line, name) of each bound."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.lineno - 1, node.target.id
+
+
+def group_above(lines: list[str], index: int) -> str:
+    above = lines[index - 1]
+    return above.removeprefix("# ") if above.startswith("# ") else ""
+
+
+def reason(lines: list[str], index: int) -> str:
+    """The comment on the lines of the bound."""
+    for line in lines[index : index + 3]:
+        if "  # " in line:
+            return line.split("  # ", 1)[1].replace("|", "\\|")
+    return ""
+
+
+def pages() -> dict[str, str]:
+    """File name to text of every generated page."""
+    from augenblick.plan import Plan
+
+    return {
+        "plan.md": plan_page(Plan),
+        "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),
+    }
+
+
+def main() -> int:
+    """Write the pages that changed and say which."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(FOLDER.parent.parent)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
