@@ -1,6 +1,7 @@
 """Each package imports what its row of the matrix allows, and nothing else."""
 
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -67,31 +68,47 @@ def test_python(path: Path):
     assert not wrong, "\n".join(wrong)
 
 
-def level(module: str) -> int:
-    """Where a native module stands; every one has to be in the list."""
-    parts = module.split(".")
-    if len(parts) < 2:
-        return len(NATIVE_LEVELS)
-    for index, names in enumerate(NATIVE_LEVELS):
-        if parts[1] in names:
-            return index
-    raise AssertionError(f"{module} has no level in tests/tidy/matrix.py")
+def part(imported: str) -> str:
+    """augenblick_native.cursor.Cursor -> cursor"""
+    return imported.split(".")[1] if "." in imported else ""
+
+
+def level(name: str) -> int | None:
+    found = [index for index, names in enumerate(NATIVE_LEVELS) if name in names]
+    return found[0] if found else None
+
+
+def native_graph() -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = {}
+    for path in NATIVE:
+        own = part(module_name(path))
+        graph.setdefault(own, set()).update(
+            part(imported)
+            for _, imported in imports_of(path)
+            if is_below(imported, "augenblick_native") and part(imported) not in ("", own)
+        )
+    return graph
 
 
 @pytest.mark.parametrize("path", NATIVE, ids=str)
 def test_native(path: Path):
-    wrong = []
     module = module_name(path)
+    own = level(part(module))
+    wrong = []
     for line, imported in sorted(imports_of(path)):
-        top = imported.split(".")[0]
-        if top == "augenblick_native":
-            # `from augenblick_native cimport x` is read as augenblick_native.x
-            fine = imported == top or level(imported) <= level(module)
-        else:
-            fine = complaint(module, imported) is None
-        if not fine:
-            wrong.append(f"{path}:{line}: import of {imported}")
+        other = level(part(imported)) if is_below(imported, "augenblick_native") else None
+        if None not in (own, other) and other > own:
+            wrong.append(f"{path}:{line}: import of {imported}: that is a level above")
+        elif reason := complaint(module, imported):
+            wrong.append(f"{path}:{line}: import of {imported}: {reason}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_native_modules_form_no_ring():
+    graph = native_graph()
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()  # raises CycleError, naming the ring
+    assert set(graph) or not NATIVE
 
 
 def test_every_source_root_holds_one_package():
