@@ -81,6 +81,14 @@ gateway_unacked_bytes_max: Final = 64 * 1024 * 1024  # routed and not acknowledg
 shard_unacked_bytes_max: Final = 32 * 1024 * 1024  # likewise by one shard; then clients wait
 source_lags_max: Final = 512  # chunks of one source whose lag is kept for its percentile
 
+# http: requests of one gateway
+control_body_bytes_max: Final = 1024 * 1024  # a plan with room to spare; commands send less
+http_answer_seconds_max: Final = 30.0  # for an ack, or an answer from inside the engine
+http_body_seconds_max: Final = 30.0  # for a body to come whole
+http_connections_max: Final = 4_096  # requests and connections at once; above: 503
+http_drain_seconds_max: Final = 5  # for requests under way when the server stops
+http_keep_alive_seconds: Final = 30  # an idle connection stays open
+
 # link: the framed protocol between the engine's own processes
 link_close_seconds_max: Final = 1.0  # for what is written to leave when a process ends
 link_dial_seconds_max: Final = 2.0  # one attempt to connect; hosts of one cluster are near
@@ -102,8 +110,10 @@ code_stack_max: Final = 32  # values on the stack of one condition; the kernel's
 code_words_max: Final = 1_024  # words of one compiled condition
 condition_chars_max: Final = 4_096  # one condition as text; longer ones are generated, not written
 condition_depth_max: Final = 24  # brackets inside brackets; the parser recurses
+condition_tree_max: Final = 128  # operators on top of each other, expressions inlined; code recurses
 duration_ms_max: Final = 36_500 * 86_400_000  # a hundred years: any longer is a slip of the key
 events_declared_max: Final = 4_096  # events of one tracking plan
+expression_chain_max: Final = 16  # expressions that read expressions; looked up by recursion
 features_max: Final = 1_024  # stored features; each has a bit in the kernel's dispatch
 list_items_max: Final = 1_024  # max of one list feature
 metrics_max: Final = 1_024  # metrics of one plan
@@ -140,4 +150,9 @@ actor_waiting_events_max: Final = 50_000  # per shard and trigger; the oldest le
 # times between the engine's own processes
 gateway_absent_ms_max: Final = 10_000  # a gateway that is away holds the clock for so long
 heartbeat_ms: Final = 1_000  # status of each process to the coordinator
+shard_lost_ms: Final = 200  # a shard whose connection broke may come back before it is replaced
+shard_start_ms_max: Final = 30_000  # from asking for a shard to its registration; then ask again
+status_ended_shards_max: Final = 64  # ended shards whose counts stay in the sums
+status_log_lines_max: Final = 50  # latest warnings shown by `status`
+stop_phase_ms_max: Final = 10_000  # one phase of the orderly stop
 tick_ms: Final = 10  # of every core; a deadline is noticed within that

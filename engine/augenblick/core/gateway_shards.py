@@ -14,6 +14,8 @@ MARK_BYTES: Final = 24
 EVENT_HEADER_BYTES: Final = 40
 _MARK_FLAG: Final = 0xFFFFFFFF
 _SIZE: Final = struct.Struct("<I")
+_WATERMARK: Final = struct.Struct("<q")
+_WATERMARK_AT: Final = 8
 
 
 class RoutedBytes(Protocol):
@@ -41,7 +43,7 @@ class Waiter:
 class Batch:
     """One frame on the link and the chunks that end in it."""
 
-    seq: int
+    header: dict[str, Any]
     stream: bytes
     waiters: list[Waiter] = field(default_factory=list)
 
@@ -59,6 +61,8 @@ class ShardQueue:
         self.is_up = False
         self.is_blocked = False  # the shard refused our epoch: wait for a newer table
         self.waiters: list[Waiter] = []  # of chunks whose part the router still holds
+        self.epoch = 0  # of the shard, from the table
+        self.received_us = 0  # when the oldest event came that the router still holds
         self.refused: dict[str, int] = {}
         self._router = router
         self._unacked: deque[Batch] = deque()
@@ -75,8 +79,12 @@ class ShardQueue:
         """Has the shard acknowledged everything?"""
         return not self._unacked and not self._router.pending(self.index)
 
-    def flush(self, envelope: dict[str, Any]) -> Iterator[Send]:
-        """Send what the router holds, unless enough is under way; `envelope` heads each batch."""
+    def flush(self, facts: dict[str, Any]) -> Iterator[Send]:
+        """Send what the router holds, unless enough is under way.
+
+        `facts` go into the header of the batch: incarnation, watermark_ms (of all that is routed
+        so far) and is_running of the gateway.
+        """
         if not self.is_up or self.is_blocked:
             return
         pending_bytes = self._router.pending(self.index)
@@ -85,24 +93,33 @@ class ShardQueue:
         if len(self._unacked) >= batches_in_flight_max and pending_bytes < batch_bytes_max:
             return
         stream, _ = self._router.take(self.index)
-        parts = list(split_stream(stream, link_payload_bytes_max))
-        for part in parts:
+        for watermark_ms, part in split_stream(stream, link_payload_bytes_max):
             self._seq += 1
-            self._unacked.append(Batch(self._seq, part))
+            header = {
+                "seq": self._seq,
+                "epoch": self.epoch,
+                "received_us": self.received_us,
+                **facts,
+            }
+            if watermark_ms is not None:
+                header["watermark_ms"] = watermark_ms
+            self._unacked.append(Batch(header, part))
             self._unacked_bytes += len(part)
-            yield self._send(self._unacked[-1], envelope)
+            yield self._send(self._unacked[-1])
         self._unacked[-1].waiters, self.waiters = self.waiters, []
+        self.received_us = 0
 
-    def resend(self, envelope: dict[str, Any]) -> Iterator[Send]:
+    def resend(self) -> Iterator[Send]:
         """Send everything unacknowledged again, in order; the shard applies it once."""
         self.is_blocked = False
         if self.is_up:
             for batch in self._unacked:
-                yield self._send(batch, envelope)
+                batch.header["epoch"] = self.epoch
+                yield self._send(batch)
 
     def acknowledge(self, seq: int) -> Iterator[Waiter]:
         """All batches up to `seq` are applied; yields the waiters that have no shard left."""
-        while self._unacked and self._unacked[0].seq <= seq:
+        while self._unacked and self._unacked[0].header["seq"] <= seq:
             batch = self._unacked.popleft()
             self._unacked_bytes -= len(batch.stream)
             for waiter in batch.waiters:
@@ -125,30 +142,31 @@ class ShardQueue:
             "refused": dict(self.refused),
         }
 
-    def _send(self, batch: Batch, envelope: dict[str, Any]) -> Send:
-        return Send(self.peer, Kind.BATCH, {"seq": batch.seq, **envelope}, batch.stream)
+    def _send(self, batch: Batch) -> Send:
+        return Send(self.peer, Kind.BATCH, dict(batch.header), batch.stream)
 
 
-def split_stream(stream: bytes, bytes_max: int) -> Iterator[bytes]:
+def split_stream(stream: bytes, bytes_max: int) -> Iterator[tuple[int | None, bytes]]:
     """Cut a stream between its items into streams of at most `bytes_max`.
 
-    Each begins with the mark that holds for its first event, as every stream does. An item is
-    never larger than an event may be, far below any `bytes_max` in use.
+    Yields (watermark, stream); the watermark is that of the stream's last mark, None for the last
+    stream. Each begins with the mark that holds for its first event, as every stream does. An item
+    is never larger than an event may be, far below any `bytes_max` in use.
     """
     if len(stream) <= bytes_max:
-        yield stream
+        yield None, stream
         return
-    mark = b""
-    prefix = b""
+    mark = prefix = b""
     first = at = 0
     while at < len(stream):
         (size_bytes,) = _SIZE.unpack_from(stream, at)
         is_mark = size_bytes == _MARK_FLAG
         after = at + (MARK_BYTES if is_mark else EVENT_HEADER_BYTES + size_bytes)
         if len(prefix) + after - first > bytes_max:
-            yield prefix + stream[first:at]
+            (watermark_ms,) = _WATERMARK.unpack_from(mark, _WATERMARK_AT)
+            yield watermark_ms, prefix + stream[first:at]
             first, prefix = at, b"" if is_mark else mark
         if is_mark:
             mark = stream[at:after]
         at = after
-    yield prefix + stream[first:]
+    yield None, prefix + stream[first:]

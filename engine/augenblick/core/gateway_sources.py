@@ -8,12 +8,13 @@ clock goes on the same way. The watermark never goes back.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from augenblick.binding.scanning import Source
 from augenblick.limits import source_lags_max
+from augenblick.plan.program import Clock, Program
 
 NO_WATERMARK: Final = -(2**63)
 NO_OTHERS: Final = 2**63 - 1
@@ -27,6 +28,12 @@ class ClockRules:
     idle_ms: int
     future_ms: int
     is_event_clock: bool
+
+    @classmethod
+    def of(cls, program: Program, clock: Clock | None = None) -> "ClockRules":
+        """The rules of a plan; the command's clock wins over the plan's, which wins over wall."""
+        is_event = (clock or program.clock) == "event"
+        return cls(program.lateness_ms, program.idle_ms, program.future_ms, is_event)
 
 
 @dataclass(slots=True)
@@ -95,8 +102,11 @@ class Sources:
     def __len__(self) -> int:
         return len(self._open)
 
-    def __iter__(self) -> "Any":
+    def __iter__(self) -> Iterator[OpenSource]:
         return iter(self._open.values())
+
+    def __contains__(self, connection: int) -> bool:
+        return connection in self._open
 
     def open(self, connection: int, peer: str, *, is_http: bool) -> OpenSource:
         """A connection was opened, or the HTTP port is there."""

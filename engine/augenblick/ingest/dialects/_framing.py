@@ -1,12 +1,10 @@
 """Find where a msgpack object ends while it still arrives, without making objects of it."""
 
 from augenblick.binding import scanning
-from augenblick.errors import LimitExceeded, ProtocolError
+from augenblick.errors import LimitExceeded
 from augenblick.limits import frame_depth_max, frame_rescan_bytes_max
 
 Buffer = bytes | bytearray
-
-_TOO_DEEP = scanning.STATUS_NAMES.index("too_deep")
 
 
 def read_header(data: Buffer, at: int, end: int) -> tuple[bool, int, int] | None:
@@ -86,23 +84,17 @@ class FrameWalker:
             if not left:
                 self.reset()
                 return at
-            try:
-                after = scanning.skip(data, at, stop)
-            except scanning.ScanError as error:
-                if error.status != _TOO_DEEP:
-                    name = scanning.STATUS_NAMES[error.status]
-                    raise ProtocolError(f"not msgpack: {name}", reason=name) from error
-                after = -2
+            after = scanning.skip(data, at, stop)
             if after >= 0:
                 at = after
                 left[-1] -= 1
-            elif (entered := self._enter(data, start, at, stop, is_deep=after == -2)) >= 0:
+            elif (entered := self._enter(data, start, at, stop)) >= 0:
                 at = entered
             else:
                 self._walked_bytes = at - start
                 return -1
 
-    def _enter(self, data: Buffer, start: int, at: int, stop: int, *, is_deep: bool) -> int:
+    def _enter(self, data: Buffer, start: int, at: int, stop: int) -> int:
         """Open the incomplete object at `at`: offset of its first child, or -1 to wait for more."""
         header = read_header(data, at, stop)
         if header is None:
@@ -110,7 +102,7 @@ class FrameWalker:
             return -1
         is_container, count, body = header
         self._want(max(stop - start + 1, body - start + count))
-        is_worth_it = is_deep or len(self._left) == 1 or stop - at > frame_rescan_bytes_max
+        is_worth_it = len(self._left) == 1 or stop - at > frame_rescan_bytes_max
         if not is_container or not is_worth_it:
             return -1
         if len(self._left) >= frame_depth_max:

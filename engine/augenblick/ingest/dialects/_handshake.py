@@ -104,9 +104,7 @@ def _read_ping(frame: bytes | bytearray) -> tuple[bytes, bytes, bytes]:
     if len(frame) > handshake_bytes_max:
         raise HandshakeFailed(f"a PING of {len(frame)} bytes")
     try:
-        ping: Any = msgpack.unpackb(
-            frame, strict_map_key=False, unicode_errors="surrogateescape"
-        )
+        ping: Any = msgpack.unpackb(frame, strict_map_key=False, unicode_errors="surrogateescape")
     except (ValueError, TypeError, msgpack.UnpackException):
         raise HandshakeFailed("a PING that cannot be read") from None
     match ping:

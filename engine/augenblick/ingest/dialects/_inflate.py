@@ -1,4 +1,4 @@
-"""Decompress gzip of a stranger: bounded in size and ratio, in steps, so that a bomb never opens."""
+"""Decompress a gzip of a stranger: bounded in size and ratio, in steps, so that no bomb opens."""
 
 import zlib
 

@@ -16,7 +16,7 @@ from augenblick.binding import scanning
 from augenblick.errors import ProtocolError
 from augenblick.ingest.dialects._chunk import Chunk
 from augenblick.ingest.dialects._framing import Buffer, FrameWalker, read_header
-from augenblick.ingest.dialects._handshake import ServerHandshake
+from augenblick.ingest.dialects._handshake import ClientHandshake, HandshakeFailed, ServerHandshake
 from augenblick.ingest.dialects._inflate import inflate
 from augenblick.limits import (
     chunk_id_bytes_max,
@@ -150,9 +150,9 @@ def _split(data: Buffer, start: int, stop: int) -> _Frame:
         is_message = data[at] not in _BATCH_FIRST_BYTES
         if not 2 <= parts - is_message <= 3:
             raise _Refused("bad_frame", f"an array of {parts} whose second part is no batch")
-        end = _skip(data, at, stop)
+        end = scanning.skip(data, at, stop)
         if is_message:
-            end = _skip(data, end, stop)
+            end = scanning.skip(data, end, stop)
         options = _read_options(data, end, stop) if end < stop else _NO_OPTIONS
         return _Frame(at, end, tag, is_message, options)
     except _Refused as refused:
@@ -197,14 +197,6 @@ def _header(data: Buffer, at: int, stop: int) -> tuple[int, int]:
     header = read_header(data, at, stop)
     assert header is not None, "the frame is complete"
     return header[1], header[2]
-
-
-def _skip(data: Buffer, at: int, stop: int) -> int:
-    """Offset after the complete object at `at`."""
-    try:
-        return scanning.skip(data, at, stop)
-    except scanning.ScanError:  # deep: the frame's own levels do not count
-        return FrameWalker(frame_bytes_max).find_end(data, at, stop)
 
 
 def _read_tag(data: Buffer, start: int, end: int) -> tuple[bytes, int]:
@@ -264,3 +256,12 @@ def encode_ack(chunk: str | bytes) -> bytes:
     ack: bytes = msgpack.packb({"ack": chunk}, unicode_errors="surrogateescape")
     return ack
 
+
+__all__ = [
+    "ClientHandshake",
+    "ForwardReader",
+    "HandshakeFailed",
+    "Reply",
+    "ServerHandshake",
+    "encode_ack",
+]
