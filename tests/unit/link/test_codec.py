@@ -14,7 +14,7 @@ def _frame(kind: int, header: dict[str, object], payload: bytes = b"") -> bytes:
 
 
 def _plain(messages: list[object]) -> list[tuple[int, dict[str, object], bytes]]:
-    return [(m.kind, m.header, bytes(m.payload)) for m in messages]  # type: ignore[attr-defined]
+    return [(m.kind, m.header, bytes(m.payload)) for m in messages]
 
 
 SOME = [

@@ -14,7 +14,7 @@ KEY = link_key(b"secret")
 def _pair(
     a: Identity = A, b: Identity = B, key_a: bytes = KEY, key_b: bytes = KEY, **options: object
 ):
-    dialler = Handshake(a, key_a, b"a" * 32, dialled=True, **options)  # type: ignore[arg-type]
+    dialler = Handshake(a, key_a, b"a" * 32, dialled=True, **options)
     return dialler, Handshake(b, key_b, b"b" * 32, dialled=False)
 
 

@@ -1,0 +1,158 @@
+"""Who takes part in the engine, as the coordinator sees it, and the routing table that follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from augenblick import limits
+from augenblick.core.routing import (
+    Route,
+    RoutingTable,
+    ShardRoute,
+    even_ranges,
+    gateway_name,
+    host_name,
+    shard_name,
+)
+
+
+@dataclass(slots=True)
+class Member:
+    """One process: what it registered, whether it is connected, its latest status."""
+
+    name: str
+    role: str
+    incarnation: int = 0
+    epoch: int = 0
+    address: str = ""
+    is_up: bool = False
+    lost_ms: float = 0.0
+    asked_ms: float = 0.0  # when a new shard was last asked for
+    asked_incarnation: int = 0
+    status: dict[str, Any] = field(default_factory=dict)
+
+
+class Members:
+    """The members the layout calls for; others (the command line) are peers but no members."""
+
+    def __init__(
+        self, shards: int, gateways: int, hosts: tuple[str, ...], first_epoch: int
+    ) -> None:
+        names = [(shard_name(index), "shard") for index in range(shards)]
+        names += [(gateway_name(index), "gateway") for index in range(gateways)]
+        names += [(host_name(trigger), "host") for trigger in hosts]
+        names.append(("delivery", "delivery"))
+        self.all = {name: Member(name, role) for name, role in names}
+        self.table: RoutingTable | None = None
+        self._ranges = even_ranges(shards)
+        self._epoch = first_epoch
+
+    @property
+    def up(self) -> list[str]:
+        """The names of the members that are connected."""
+        return [member.name for member in self.all.values() if member.is_up]
+
+    def of_role(self, role: str) -> list[Member]:
+        """The members of a role, in order."""
+        return [member for member in self.all.values() if member.role == role]
+
+    @property
+    def is_ready(self) -> bool:
+        """Is everybody there, and does every gateway reach every shard?"""
+        return all(member.is_up for member in self.all.values()) and all(
+            gateway.status.get("is_ready") for gateway in self.of_role("gateway")
+        )
+
+    def on_connected(self, name: str) -> None:
+        """A peer has connected."""
+        member = self.all.get(name)
+        if member is not None:
+            member.is_up = True
+
+    def on_lost(self, name: str, now_ms: float) -> bool:
+        """A peer has gone; was it a member?"""
+        member = self.all.get(name)
+        if member is None or not member.is_up:
+            return False
+        member.is_up = False
+        member.lost_ms = now_ms
+        if "is_ready" in member.status:
+            member.status["is_ready"] = False
+        return True
+
+    def on_status(self, name: str, status: dict[str, Any]) -> None:
+        """A heartbeat."""
+        member = self.all.get(name)
+        if member is not None:
+            member.status = status
+
+    def on_register(self, name: str, facts: dict[str, Any]) -> Member | None:
+        """A member says where it listens; returns what is known of the incarnation that ended."""
+        member = self.all.get(name)
+        if member is None or facts["incarnation"] < member.incarnation:
+            return None
+        changed = (member.incarnation, member.address, member.epoch) != (
+            facts["incarnation"],
+            facts["address"],
+            facts.get("epoch", 0),
+        )
+        ended = None
+        if member.incarnation and facts["incarnation"] != member.incarnation:
+            ended = Member(name, member.role, member.incarnation, status=member.status)
+            member.status = {}
+        member.incarnation = facts["incarnation"]
+        member.address = facts["address"]
+        member.epoch = facts.get("epoch", 0)
+        member.is_up = True
+        member.asked_ms = 0.0
+        if changed or self.table is None:
+            self._make_table()
+        return ended
+
+    def shard_index(self, name: str, epoch: int) -> int | None:
+        """The index of a shard whose epoch this is; None for an old owner or a stranger."""
+        member = self.all.get(name)
+        if member is None or member.role != "shard" or member.epoch != epoch:
+            return None
+        return self.of_role("shard").index(member)
+
+    def shards_to_start(self, now_ms: float, started_ms: float) -> list[tuple[int, int]]:
+        """(index, incarnation) of the shards to ask for now; each is asked for again after a while.
+
+        A shard never seen gets the time of a whole start.
+        """
+        wanted = []
+        for index, member in enumerate(self.of_role("shard")):
+            if member.is_up:
+                continue
+            since_ms = member.lost_ms or started_ms
+            pause_ms = limits.shard_lost_ms if member.lost_ms else limits.shard_start_ms_max
+            if member.asked_ms:
+                since_ms, pause_ms = member.asked_ms, limits.shard_start_ms_max
+            if now_ms - since_ms < pause_ms:
+                continue
+            member.asked_ms = now_ms
+            known = max(member.incarnation, member.asked_incarnation)
+            member.asked_incarnation = max(int(now_ms), known + 1)
+            wanted.append((index, member.asked_incarnation))
+        return wanted
+
+    def _make_table(self) -> None:
+        """A new version, once every shard and delivery have registered."""
+        shards, delivery = self.of_role("shard"), self.all["delivery"]
+        if not delivery.address or not all(shard.address for shard in shards):
+            return
+        self._epoch += 1
+        self.table = RoutingTable(
+            epoch=self._epoch,
+            shards=tuple(
+                ShardRoute(index, one.address, one.incarnation, one.epoch, *self._ranges[index])
+                for index, one in enumerate(shards)
+            ),
+            gateways=tuple(member.name for member in self.of_role("gateway")),
+            delivery=Route("delivery", delivery.address, delivery.incarnation),
+            hosts=tuple(
+                Route(one.name, one.address, one.incarnation) for one in self.of_role("host")
+            ),
+        )

@@ -1,0 +1,196 @@
+import json
+from typing import Any
+
+import msgpack
+from tests.unit.core.programs import code, metric, metric_trigger, with_metrics
+
+from augenblick import limits
+from augenblick.core.coordinator import CoordinatorCore, Layout
+from augenblick.core.effects import Effect, Send, StartShard, Stopped
+from augenblick.core.routing import RoutingTable
+from augenblick.link.messages import Kind
+from augenblick.plan.program import Op
+
+PROGRAM = with_metrics(
+    metrics=(metric("traffic", 1000),),
+    metric_triggers=(metric_trigger("died", (0,)),),
+    consts=(0,),
+    codes=(code((Op.METRIC, 0), (Op.CONST, 0), Op.EQ), code((Op.METRIC, 0))),
+)
+ALL = ("shard-0", "shard-1", "gateway-0", "delivery")
+
+
+def _core(incarnation: int = 1000) -> CoordinatorCore:
+    return CoordinatorCore(PROGRAM, Layout(shards=2, gateways=1), incarnation=incarnation)
+
+
+def _join(core: CoordinatorCore, name: str, incarnation: int = 1, epoch: int = 1) -> list[Effect]:
+    role = name.partition("-")[0]
+    effects = core.on_peer_connected(name, {"role": role}, 0.0)
+    facts = {
+        "role": role,
+        "name": name,
+        "incarnation": incarnation,
+        "epoch": epoch,
+        "address": f"{name}:{incarnation}",
+    }
+    return effects + core.on_message(name, Kind.REGISTER, facts, b"", 0.0)
+
+
+def _formed(incarnation: int = 1000) -> CoordinatorCore:
+    core = _core(incarnation)
+    for name in ALL:
+        _join(core, name)
+    return core
+
+
+def _tables(effects: list[Effect]) -> dict[str, RoutingTable]:
+    return {
+        one.peer: RoutingTable.from_header(one.header)
+        for one in effects
+        if isinstance(one, Send) and one.kind == Kind.TABLE
+    }
+
+
+def _ask(core: CoordinatorCore, method: str, path: str) -> tuple[int, Any]:
+    answer = core.on_message(
+        "control", Kind.REQUEST, {"id": 1, "method": method, "path": path}, b"", 5.0
+    )[0]
+    assert isinstance(answer, Send)
+    return answer.header["status"], json.loads(bytes(answer.payload))
+
+
+def test_the_table_is_pushed_once_everybody_needed_is_there() -> None:
+    core = _core()
+    assert _tables(_join(core, "shard-0")) == {}
+    assert _tables(_join(core, "gateway-0")) == {}
+    assert _tables(_join(core, "delivery")) == {}
+    tables = _tables(_join(core, "shard-1"))
+    assert set(tables) == set(ALL)
+    table = tables["gateway-0"]
+    assert [(one.first, one.last) for one in table.shards] == [(0, 2047), (2048, 4095)]
+    assert table.shard_of_key_group()[2047:2049] == [0, 1]
+    assert table.delivery.address == "delivery:1"
+    assert table.epoch > 1000
+
+
+def test_a_registration_that_changes_nothing_pushes_nothing() -> None:
+    core = _formed()
+    effects = _join(core, "shard-0")
+    assert list(_tables(effects)) == ["shard-0"]
+
+
+def test_a_shard_that_has_gone_is_asked_for_and_its_successor_gets_a_new_table() -> None:
+    core = _formed()
+    assert core.on_tick(5000.0) == []
+    core.on_peer_lost("shard-1", 10_000.0)
+    assert core.on_tick(10_000.0 + limits.shard_lost_ms - 1) == []
+    effects = core.on_tick(10_000.0 + limits.shard_lost_ms)
+    assert effects[0] == StartShard(1, 10_000 + limits.shard_lost_ms)
+    assert "lost" in effects[1].text
+    assert core.on_tick(11_000.0) == []
+    again = core.on_tick(10_000.0 + limits.shard_lost_ms + limits.shard_start_ms_max)
+    assert isinstance(again[0], StartShard)
+    assert again[0].incarnation > effects[0].incarnation
+    tables = _tables(_join(core, "shard-1", incarnation=20_000, epoch=2))
+    assert tables["gateway-0"].shards[1].epoch == 2
+    assert tables["gateway-0"].shards[1].address == "shard-1:20000"
+    assert core.on_tick(90_000.0) == []
+    status = _ask(core, "GET", "/v1/status")[1]
+    assert status["state_lost"] == {"shard-1": 1}
+    assert any("shard-1 is started anew" in line["text"] for line in status["log"])
+
+
+def test_a_shard_that_comes_back_at_once_is_not_replaced() -> None:
+    core = _formed()
+    core.on_tick(1.0)
+    core.on_peer_lost("shard-1", 10_000.0)
+    core.on_peer_connected("shard-1", {"role": "shard"}, 10_050.0)
+    assert core.on_tick(20_000.0) == []
+
+
+def test_an_old_incarnation_changes_nothing() -> None:
+    core = _formed()
+    _join(core, "shard-0", incarnation=9, epoch=2)
+    assert (
+        _tables(
+            core.on_message("shard-0", Kind.REGISTER, {"incarnation": 3, "address": "x"}, b"", 0.0)
+        )
+        == {}
+    )
+
+
+def test_a_new_coordinators_table_is_newer() -> None:
+    first, second = _formed(1000), _formed(2_000_000)
+    assert first._members.table is not None
+    assert second._members.table is not None
+    assert second._members.table.epoch > first._members.table.epoch
+
+
+def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
+    core = _formed()
+    panes = [(0, 0, 10_000, None, 1, (0).to_bytes(16, "little"))]
+    header = {"epoch": 1, "clock_ms": 5_200, "origin_ms": 5_200}
+    core.on_message("shard-0", Kind.PANES, header, msgpack.packb(panes), 0.0)
+    core.on_message("shard-1", Kind.PANES, {**header, "origin_ms": None}, msgpack.packb([]), 0.0)
+    late = {**header, "clock_ms": 13_000}
+    core.on_message("shard-0", Kind.PANES, late, msgpack.packb([]), 0.0)
+    effects = core.on_message("shard-1", Kind.PANES, late, msgpack.packb([]), 777.5)
+    sent = next(one for one in effects if isinstance(one, Send) and one.kind == Kind.RECORDS)
+    items = msgpack.unpackb(sent.payload)
+    assert [(i["record"]["kind"], i["record"].get("value")) for i in items] == [
+        ("metric", 1),
+        ("metric", 0),
+        ("firing", None),
+    ]
+    assert items[2]["record"]["fired_at"] == 777
+    assert items[2]["actions"] == ["call"]
+    again = core.on_peer_connected("delivery", {"role": "delivery"}, 1.0)
+    assert sent in again
+    outcomes = [[n, "delivered"] for n in range(3)]
+    core.on_message(
+        "delivery", Kind.RECORDS_DONE, {"seq": sent.header["seq"], "outcomes": outcomes}, b"", 0.0
+    )
+    assert sent not in core.on_peer_connected("delivery", {"role": "delivery"}, 1.0)
+    assert _ask(core, "GET", "/v1/status")[1]["triggers"]["died"]["firings"] == 1
+
+
+def test_panes_of_an_old_epoch_do_not_count() -> None:
+    core = _formed()
+    header = {"epoch": 0, "clock_ms": 5_200, "origin_ms": 5_200}
+    assert core.on_message("shard-0", Kind.PANES, header, msgpack.packb([]), 0.0) == []
+
+
+def test_the_stop_follows_the_way_of_an_event() -> None:
+    core = _formed()
+    effects = core.on_message(
+        "control", Kind.REQUEST, {"id": 1, "method": "POST", "path": "/v1/stop"}, b"", 0.0
+    )
+    order = [[one.peer for one in effects if isinstance(one, Send) and one.kind == Kind.STOP]]
+    for name in ("gateway-0", "shard-1", "shard-0", "delivery"):
+        effects = core.on_message(name, Kind.STOPPED, {"name": name}, b"", 1.0)
+        order.append(
+            [one.peer for one in effects if isinstance(one, Send) and one.kind == Kind.STOP]
+        )
+    assert order == [["gateway-0"], ["shard-0", "shard-1"], [], ["delivery"], []]
+    assert effects == [Send("control", Kind.STOPPED, {}), Stopped()]
+
+
+def test_who_dies_or_hangs_in_the_stop_is_left_behind() -> None:
+    core = _formed()
+    core.on_stop(0.0)
+    assert core.on_peer_lost("gateway-0", 1.0)[0] == Send("shard-0", Kind.STOP)
+    core.on_message("shard-0", Kind.STOPPED, {}, b"", 2.0)
+    assert core.on_tick(1.0 + limits.stop_phase_ms_max) == []
+    assert core.on_tick(2.0 + limits.stop_phase_ms_max) == [Send("delivery", Kind.STOP)]
+    assert core.on_tick(3.0 + 2 * limits.stop_phase_ms_max) == [Stopped()]
+
+
+def test_status_says_who_is_ready() -> None:
+    core = _formed()
+    assert _ask(core, "GET", "/v1/status")[1]["ready"] is False
+    core.on_message("gateway-0", Kind.HEARTBEAT, {}, msgpack.packb({"is_ready": True}), 0.0)
+    assert _ask(core, "GET", "/v1/status")[1]["ready"] is True
+    core.on_peer_lost("gateway-0", 1.0)
+    assert _ask(core, "GET", "/v1/status")[1]["ready"] is False
+    assert _ask(core, "GET", "/v1/nothing")[0] == 404
