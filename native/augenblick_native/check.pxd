@@ -3,13 +3,17 @@ from libc.math cimport fabs, floor, isfinite
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from augenblick_native.cursor cimport Cursor, left, likely, read_be16, read_be32, read_be64, read_u8, take, unlikely
+from augenblick_native.cursor cimport (
+    Cursor, left, likely, read_be16, read_be32, read_be64, read_u8, take, unlikely,
+)
 from augenblick_native.msgpack cimport NESTING_DEPTH_MAX, is_utf8
 from augenblick_native.schema cimport (
-    CLASS_BIG, CLASS_BOOL, CLASS_FLOAT, CLASS_INT, CLASS_LIST, CLASS_MAP, CLASS_NULL, CLASS_STR, CLASS_WHOLE,
+    CLASS_BIG, CLASS_BOOL, CLASS_FLOAT, CLASS_INT, CLASS_LIST, CLASS_MAP, CLASS_NULL, CLASS_STR,
+    CLASS_WHOLE,
 )
 from augenblick_native.status cimport (
-    STATUS_BAD_MSGPACK, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_OK, STATUS_TOO_DEEP, STATUS_TRUNCATED, Status,
+    STATUS_BAD_MSGPACK, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_OK, STATUS_TOO_DEEP,
+    STATUS_TRUNCATED, Status,
 )
 
 cdef enum:
@@ -72,12 +76,17 @@ cdef inline Status check_text(Cursor* cursor, uint32_t size) noexcept nogil:
 cdef inline Status check_double(double number, uint32_t* value_class) noexcept nogil:
     if unlikely(not isfinite(number)):
         return STATUS_BAD_NUMBER
-    value_class[0] = CLASS_WHOLE if fabs(number) <= WHOLE_MAX and floor(number) == number else CLASS_FLOAT
+    if fabs(number) <= WHOLE_MAX and floor(number) == number:
+        value_class[0] = CLASS_WHOLE
+    else:
+        value_class[0] = CLASS_FLOAT
     return STATUS_OK
 
 
 # The rarer heads of check_head: everything from 0xC0 to 0xDF.
-cdef inline Status check_tagged(Cursor* cursor, uint8_t tag, uint32_t* value_class, uint32_t* count) noexcept nogil:
+cdef inline Status check_tagged(
+    Cursor* cursor, uint8_t tag, uint32_t* value_class, uint32_t* count,
+) noexcept nogil:
     cdef const uint8_t* data
     cdef uint8_t u8
     cdef uint16_t u16
@@ -127,9 +136,11 @@ cdef inline Status check_tagged(Cursor* cursor, uint8_t tag, uint32_t* value_cla
     return STATUS_OK
 
 
-# Advance past the scalar at the cursor, checked, or past the header of a container.  count: bytes of a text, elements of a
-# container (of a map: pairs).
-cdef inline Status check_head(Cursor* cursor, uint32_t* value_class, uint32_t* count) noexcept nogil:
+# Advance past the scalar at the cursor, checked, or past the header of a container.  count: bytes
+# of a text, elements of a container (of a map: pairs).
+cdef inline Status check_head(
+    Cursor* cursor, uint32_t* value_class, uint32_t* count,
+) noexcept nogil:
     cdef uint8_t tag
     if read_u8(cursor, &tag) != STATUS_OK:
         return STATUS_TRUNCATED
@@ -147,21 +158,25 @@ cdef inline Status check_head(Cursor* cursor, uint32_t* value_class, uint32_t* c
     return check_tagged(cursor, tag, value_class, count)
 
 
-cdef inline Status open_level(Cursor* cursor, Level* level, uint32_t value_class, uint32_t count, int depth) noexcept nogil:
-    if depth > NESTING_DEPTH_MAX:
-        return STATUS_TOO_DEEP
+cdef inline Status open_level(
+    Cursor* cursor, Level* level, uint32_t value_class, uint32_t count,
+) noexcept nogil:
     level.is_map = value_class == CLASS_MAP
     level.remaining = <uint64_t>count << level.is_map
     return STATUS_TRUNCATED if level.remaining > left(cursor) else STATUS_OK
 
 
-# The elements of a container whose header has been read and which is the `depth`-th level (the event itself is the first).
-cdef inline Status check_elements(Cursor* cursor, uint32_t value_class, uint32_t count, int depth) noexcept nogil:
+# The elements of a container whose header has been read and which is the `depth`-th level (the
+# event itself is the first).
+cdef inline Status check_elements(
+    Cursor* cursor, uint32_t value_class, uint32_t count, int depth,
+) noexcept nogil:
     cdef Level[NESTING_DEPTH_MAX + 1] levels
     cdef int base = depth
     cdef bint is_key
-    cdef Status status = open_level(cursor, &levels[depth], value_class, count, depth) if depth <= NESTING_DEPTH_MAX \
-        else STATUS_TOO_DEEP
+    cdef Status status = STATUS_TOO_DEEP
+    if depth <= NESTING_DEPTH_MAX:
+        status = open_level(cursor, &levels[depth], value_class, count)
     if status != STATUS_OK:
         return status
     while True:
@@ -180,7 +195,7 @@ cdef inline Status check_elements(Cursor* cursor, uint32_t value_class, uint32_t
             if depth == NESTING_DEPTH_MAX:
                 return STATUS_TOO_DEEP
             depth += 1
-            status = open_level(cursor, &levels[depth], value_class, count, depth)
+            status = open_level(cursor, &levels[depth], value_class, count)
             if status != STATUS_OK:
                 return status
 
@@ -244,7 +259,9 @@ cdef inline double read_double(Cursor cursor) noexcept nogil:
     return number64
 
 
-cdef inline uint32_t write_decimal(uint64_t value, bint is_negative, uint8_t* digits) noexcept nogil:
+cdef inline uint32_t write_decimal(
+    uint64_t value, bint is_negative, uint8_t* digits,
+) noexcept nogil:
     cdef uint8_t[DIGITS_MAX] backwards
     cdef uint32_t size = 0
     cdef uint32_t index

@@ -1,22 +1,23 @@
-# One event's map, read and checked in place: the router's view of it, and its body as the engine hands it on.
+# One event's map, read and checked in place: the router's view of it, and its body as the engine
+# hands it on.
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from augenblick_native.buffer cimport Buffer
 from augenblick_native.cursor cimport Cursor
 from augenblick_native.schema cimport EventRule, EventRules
-from augenblick_native.status cimport Status
+from augenblick_native.status cimport STATUS_OK, STATUS_TIME_RANGE, Status
 from augenblick_native.check cimport DIGITS_MAX, Text
 
 cdef enum:                                      # engine/augenblick/limits.py, kept equal by a test
     CONTEXT_KEYS_MAX = 256
-    EVENT_BYTES_MAX = 262144                    # as the client sent it: the stream's tag comes on top
+    EVENT_BYTES_MAX = 262144                    # as the client sent it; the tag comes on top
     EVENT_NAME_BYTES_MAX = 128
     ID_BYTES_MAX = 128
     PROPS_KEYS_MAX = 1024
     SESSION_BYTES_MAX = 128
     TAG_BYTES_MAX = 256
     USER_BYTES_MAX = 256
-    SPLICE_BYTES_MAX = 64                       # keys and headers that a tag brings, without the tag itself
+    SPLICE_BYTES_MAX = 64                       # keys and headers that come with a tag
 
 cdef extern from *:
     """
@@ -70,13 +71,21 @@ cdef struct Event:
     uint8_t[DIGITS_MAX] id_digits
 
 
-# Read the event at the cursor: everything is checked but what needs a clock.  STATUS_OK: the cursor stands behind it; else anywhere
-# inside.  The first fault in the order of the bytes decides; what is missing is found last.
+# Read the event at the cursor: everything is checked but what needs a clock.  STATUS_OK: the
+# cursor stands behind it; else anywhere inside.  The first fault in the order of the bytes
+# decides; what is missing is found last.
 cdef Status scan_event(Cursor* cursor, EventRules* rules, Event* event) noexcept nogil
 
-# Time in ms as carriers give it beside an event: seconds as an integer or a float, or EventTime (ext 0: seconds, nanoseconds).
+cdef inline Status check_range(int64_t event_ms) noexcept nogil:
+    return STATUS_OK if event_ms >= TIME_MS_MIN and event_ms < TIME_MS_MAX else STATUS_TIME_RANGE
+
+
+# Time in ms as carriers give it beside an event: seconds as an integer or a float, or EventTime
+# (ext 0: seconds, nanoseconds).
 cdef Status read_carrier_ms(Cursor* cursor, int64_t* event_ms) noexcept nogil
 
-# Append the body: the event without its null fields, with `context.stream` = tag where there is a tag.  At most
-# (event.end - event.start) + tag_size + SPLICE_BYTES_MAX bytes.
-cdef void put_body(const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out) noexcept nogil
+# Append the body: the event without its null fields, with `context.stream` = tag where there is a
+# tag.  At most (event.end - event.start) + tag_size + SPLICE_BYTES_MAX bytes.
+cdef void put_body(
+    const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out,
+) noexcept nogil

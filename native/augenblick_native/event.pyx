@@ -1,9 +1,10 @@
 # cython: language_level=3
 """One event's map, read in place in one pass.
 
-An event holds what JSON can say: maps with text keys, lists, UTF-8 text, finite numbers, integers of 64 bits, true, false, null;
-msgpack's bin and ext are refused (bad_msgpack).  Own fields that are null count as absent.  An own field that stands twice is refused
-as wrong, so that nobody behind the router can read another user than the one it was routed by.
+An event holds what JSON can say: maps with text keys, lists, UTF-8 text, finite numbers, integers
+of 64 bits, true, false, null; msgpack's bin and ext are refused (bad_msgpack).  Own fields that are
+null count as absent.  An own field that stands twice is refused as wrong, so that nobody behind the
+router can read another user than the one it was routed by.
 """
 from libc.math cimport fabs, floor
 from libc.stdint cimport uint64_t
@@ -12,13 +13,16 @@ from libc.string cimport memcmp
 from augenblick_native.buffer cimport pack_map, pack_str, put_bytes
 from augenblick_native.cursor cimport left, likely, read_be32, read_u8, unlikely
 from augenblick_native.msgpack cimport read_map_header
-from augenblick_native.schema cimport CLASS_BIG, CLASS_FLOAT, CLASS_INT, CLASS_LIST, CLASS_MAP, CLASS_STR, CLASS_WHOLE
+from augenblick_native.schema cimport (
+    CLASS_BIG, CLASS_FLOAT, CLASS_INT, CLASS_LIST, CLASS_MAP, CLASS_STR, CLASS_WHOLE,
+)
 from augenblick_native.schema cimport find_event, takes_property
 from augenblick_native.status cimport (
-    STATUS_BAD_CONSENT, STATUS_BAD_CONTEXT, STATUS_BAD_EVENT, STATUS_BAD_ID, STATUS_BAD_MSGPACK, STATUS_BAD_PROPERTY,
-    STATUS_BAD_PROPS, STATUS_BAD_SESSION, STATUS_BAD_TIME, STATUS_BAD_USER, STATUS_EVENT_TOO_LONG, STATUS_ID_TOO_LONG,
-    STATUS_NOT_A_MAP, STATUS_NO_EVENT, STATUS_NO_USER, STATUS_OK, STATUS_RESERVED_EVENT, STATUS_TIME_RANGE, STATUS_TOO_LARGE,
-    STATUS_TRUNCATED, STATUS_UNKNOWN_EVENT, STATUS_USER_TOO_LONG,
+    STATUS_BAD_CONSENT, STATUS_BAD_CONTEXT, STATUS_BAD_EVENT, STATUS_BAD_ID, STATUS_BAD_MSGPACK,
+    STATUS_BAD_PROPERTY, STATUS_BAD_PROPS, STATUS_BAD_SESSION, STATUS_BAD_TIME, STATUS_BAD_USER,
+    STATUS_EVENT_TOO_LONG, STATUS_ID_TOO_LONG, STATUS_NOT_A_MAP, STATUS_NO_EVENT, STATUS_NO_USER,
+    STATUS_OK, STATUS_RESERVED_EVENT, STATUS_TIME_RANGE, STATUS_TOO_LARGE, STATUS_TRUNCATED,
+    STATUS_UNKNOWN_EVENT, STATUS_USER_TOO_LONG,
 )
 from augenblick_native.check cimport (
     WHOLE_MAX, check_head, check_whole, read_double, read_integer, read_key, write_decimal,
@@ -27,12 +31,19 @@ from augenblick_native.check cimport (
 
 cdef inline uint32_t own_key(const Text* key) noexcept nogil:
     if key.size == 4:
-        return OWN_USER if memcmp(key.data, b"user", 4) == 0 else OWN_TIME if memcmp(key.data, b"time", 4) == 0 else 0
-    if key.size == 5:
-        return OWN_EVENT if memcmp(key.data, b"event", 5) == 0 else OWN_PROPS if memcmp(key.data, b"props", 5) == 0 else 0
-    if key.size == 2:
-        return OWN_ID if memcmp(key.data, b"id", 2) == 0 else 0
-    if key.size == 7:
+        if memcmp(key.data, b"user", 4) == 0:
+            return OWN_USER
+        if memcmp(key.data, b"time", 4) == 0:
+            return OWN_TIME
+    elif key.size == 5:
+        if memcmp(key.data, b"event", 5) == 0:
+            return OWN_EVENT
+        if memcmp(key.data, b"props", 5) == 0:
+            return OWN_PROPS
+    elif key.size == 2:
+        if memcmp(key.data, b"id", 2) == 0:
+            return OWN_ID
+    elif key.size == 7:
         if memcmp(key.data, b"context", 7) == 0:
             return OWN_CONTEXT
         if memcmp(key.data, b"session", 7) == 0:
@@ -60,9 +71,11 @@ cdef Status wrong(uint32_t own) noexcept nogil:
     return STATUS_BAD_CONSENT
 
 
-# A name of something: non-empty text, or an integer of 63 bits, which is its decimal text (written to `digits`).
+# A name of something: non-empty text, or an integer of 63 bits, which is its decimal text
+# (written to `digits`).
 cdef inline Status read_name(
-    Cursor* cursor, uint8_t* digits, uint32_t bytes_max, Status wrong_status, Status long_status, Text* out,
+    Cursor* cursor, uint8_t* digits, uint32_t bytes_max, Status wrong_status, Status long_status,
+    Text* out,
 ) noexcept nogil:
     cdef Cursor start = cursor[0]
     cdef uint32_t value_class = 0
@@ -83,10 +96,6 @@ cdef inline Status read_name(
     return STATUS_OK
 
 
-cdef inline Status check_range(int64_t event_ms) noexcept nogil:
-    return STATUS_OK if event_ms >= TIME_MS_MIN and event_ms < TIME_MS_MAX else STATUS_TIME_RANGE
-
-
 cdef inline Status read_time(Cursor* cursor, int64_t* event_ms) noexcept nogil:
     cdef Cursor start = cursor[0]
     cdef uint32_t value_class = 0
@@ -100,7 +109,9 @@ cdef inline Status read_time(Cursor* cursor, int64_t* event_ms) noexcept nogil:
     if value_class == CLASS_WHOLE:
         event_ms[0] = <int64_t>read_double(start)
         return check_range(event_ms[0])
-    if value_class == CLASS_BIG or (value_class == CLASS_FLOAT and fabs(read_double(start)) > WHOLE_MAX):
+    if value_class == CLASS_BIG:
+        return STATUS_TIME_RANGE
+    if value_class == CLASS_FLOAT and fabs(read_double(start)) > WHOLE_MAX:
         return STATUS_TIME_RANGE
     return STATUS_BAD_TIME
 
@@ -118,7 +129,9 @@ cdef Status read_carrier_ms(Cursor* cursor, int64_t* event_ms) noexcept nogil:
     cdef uint8_t kind = 0
     read_u8(cursor, &tag)
     if tag == 0xD7 or tag == 0xC7:
-        if (tag == 0xC7 and read_u8(cursor, &size) != STATUS_OK) or read_u8(cursor, &kind) != STATUS_OK:
+        if tag == 0xC7 and read_u8(cursor, &size) != STATUS_OK:
+            return STATUS_TRUNCATED
+        if read_u8(cursor, &kind) != STATUS_OK:
             return STATUS_TRUNCATED
         if size != 8 or kind != 0:
             return STATUS_BAD_TIME
@@ -146,8 +159,11 @@ cdef Status read_carrier_ms(Cursor* cursor, int64_t* event_ms) noexcept nogil:
     return STATUS_TIME_RANGE if value_class == CLASS_BIG else STATUS_BAD_TIME
 
 
-# The pairs of props: any values under text keys; those the plan declares for this event are checked against it.
-cdef Status scan_props(Cursor* cursor, EventRules* rules, EventRule* rule, uint32_t pairs, uint32_t* required) noexcept nogil:
+# The pairs of props: any values under text keys; those the plan declares for this event are
+# checked against it.
+cdef Status scan_props(
+    Cursor* cursor, EventRules* rules, EventRule* rule, uint32_t pairs, uint32_t* required,
+) noexcept nogil:
     cdef Text key
     cdef uint32_t value_class = 0
     cdef uint32_t index
@@ -161,7 +177,9 @@ cdef Status scan_props(Cursor* cursor, EventRules* rules, EventRule* rule, uint3
         status = check_whole(cursor, 3, &value_class)
         if unlikely(status != STATUS_OK):
             return status
-        if rule != NULL and not takes_property(rule, rules.scans, key.data, key.size, value_class, required):
+        if rule != NULL and not takes_property(
+            rule, rules.scans, key.data, key.size, value_class, required,
+        ):
             return STATUS_BAD_PROPERTY
     return STATUS_OK
 
@@ -218,7 +236,9 @@ cdef inline Status scan_name(Cursor* cursor, EventRules* rules, Event* event) no
 
 
 # The value of an own field that is a container.
-cdef Status scan_compound(Cursor* cursor, EventRules* rules, Event* event, uint32_t own, uint32_t* required) noexcept nogil:
+cdef Status scan_compound(
+    Cursor* cursor, EventRules* rules, Event* event, uint32_t own, uint32_t* required,
+) noexcept nogil:
     cdef uint32_t value_class = 0
     cdef uint32_t count = 0
     cdef Status status = check_head(cursor, &value_class, &count)
@@ -239,12 +259,15 @@ cdef Status scan_compound(Cursor* cursor, EventRules* rules, Event* event, uint3
 
 
 # The value of one own field of the event.
-cdef inline Status scan_own(Cursor* cursor, EventRules* rules, Event* event, uint32_t own, uint32_t* required) noexcept nogil:
+cdef inline Status scan_own(
+    Cursor* cursor, EventRules* rules, Event* event, uint32_t own, uint32_t* required,
+) noexcept nogil:
     cdef Text session
     cdef uint8_t[DIGITS_MAX] session_digits
     if own == OWN_USER:
         return read_name(
-            cursor, event.user_digits, USER_BYTES_MAX, STATUS_BAD_USER, STATUS_USER_TOO_LONG, &event.user,
+            cursor, event.user_digits, USER_BYTES_MAX, STATUS_BAD_USER, STATUS_USER_TOO_LONG,
+            &event.user,
         )
     if own == OWN_EVENT:
         return scan_name(cursor, rules, event)
@@ -252,13 +275,20 @@ cdef inline Status scan_own(Cursor* cursor, EventRules* rules, Event* event, uin
         event.has_time = True
         return read_time(cursor, &event.event_ms)
     if own == OWN_ID:
-        return read_name(cursor, event.id_digits, ID_BYTES_MAX, STATUS_BAD_ID, STATUS_ID_TOO_LONG, &event.id)
+        return read_name(
+            cursor, event.id_digits, ID_BYTES_MAX, STATUS_BAD_ID, STATUS_ID_TOO_LONG, &event.id,
+        )
     if own == OWN_SESSION:
-        return read_name(cursor, session_digits, SESSION_BYTES_MAX, STATUS_BAD_SESSION, STATUS_BAD_SESSION, &session)
+        return read_name(
+            cursor, session_digits, SESSION_BYTES_MAX, STATUS_BAD_SESSION, STATUS_BAD_SESSION,
+            &session,
+        )
     return scan_compound(cursor, rules, event, own, required)
 
 
-cdef inline void add_cut(Event* event, const uint8_t* start, const uint8_t* end, bint is_context) noexcept nogil:
+cdef inline void add_cut(
+    Event* event, const uint8_t* start, const uint8_t* end, bint is_context,
+) noexcept nogil:
     event.cuts[event.cut_count].start = start
     event.cuts[event.cut_count].end = end
     event.cuts[event.cut_count].is_context = is_context
@@ -266,7 +296,9 @@ cdef inline void add_cut(Event* event, const uint8_t* start, const uint8_t* end,
 
 
 # One pair of the event's map.
-cdef inline Status scan_pair(Cursor* cursor, EventRules* rules, Event* event, uint32_t* required) noexcept nogil:
+cdef inline Status scan_pair(
+    Cursor* cursor, EventRules* rules, Event* event, uint32_t* required,
+) noexcept nogil:
     cdef const uint8_t* pair_at = cursor.at
     cdef Text key
     cdef uint32_t value_class = 0
@@ -340,7 +372,9 @@ cdef Status scan_event(Cursor* cursor, EventRules* rules, Event* event) noexcept
 
 
 # The context with the tag as its stream.
-cdef inline void put_context(const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out) noexcept nogil:
+cdef inline void put_context(
+    const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out,
+) noexcept nogil:
     pack_str(out, b"context", 7)
     if event.context_at == NULL:
         pack_map(out, 1)
@@ -355,7 +389,9 @@ cdef inline void put_context(const Event* event, const uint8_t* tag, uint32_t ta
     pack_str(out, tag, tag_size)
 
 
-cdef void put_body(const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out) noexcept nogil:
+cdef void put_body(
+    const Event* event, const uint8_t* tag, uint32_t tag_size, Buffer* out,
+) noexcept nogil:
     cdef const uint8_t* at = event.pairs_at
     cdef uint32_t pairs = event.pairs + (tag_size != 0)
     cdef uint32_t index

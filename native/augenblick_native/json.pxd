@@ -8,6 +8,6 @@ cdef enum:
     NUMBER_BYTES_MAX = 512      # one number as text; a double has at most 17 digits that count
 
 
-# Append the one value in [data, data + size) to `out` in its shortest msgpack forms; white space may surround it.
-# What it appended before a refusal is for the caller to cut off.
+# Append the one value in [data, data + size) to `out` in its shortest msgpack forms; white space
+# may surround it. What it appended before a refusal is for the caller to cut off.
 cdef Status transcode_json(const uint8_t* data, size_t size, Buffer* out) noexcept nogil

@@ -1,22 +1,29 @@
 # cython: language_level=3
-"""JSON text to msgpack: strict RFC 8259, one pass, no Python object, the shortest form of each value.
+"""JSON text to msgpack: strict RFC 8259, one pass, no Python object, the shortest forms.
 
-Refused: anything behind the value, control characters in strings, text that is no UTF-8 and lone surrogates (bad_utf8),
-integers beyond 64 bits, numbers beyond a double, NaN and Infinity (bad_number), nesting beyond NESTING_DEPTH_MAX (too_deep).
-Duplicate keys are handed on as they stand.
+Refused: anything behind the value, control characters in strings (bad_json), text that is no UTF-8
+and lone surrogates (bad_utf8), integers beyond 64 bits, numbers beyond a double, NaN and Infinity
+(bad_number), nesting beyond NESTING_DEPTH_MAX (too_deep).  Duplicate keys go on as they stand.
 """
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from augenblick_native.buffer cimport (
-    buffer_room, pack_bool, pack_float, pack_int, pack_nil, pack_str, pack_uint, put_bytes, put_u8,
+    Buffer, buffer_free, buffer_room, pack_bool, pack_float, pack_int, pack_nil, pack_str,
+    pack_uint, put_bytes, put_u8,
 )
-from augenblick_native.cursor cimport Cursor, bswap16, bswap32, cursor_over, left, likely, take, unlikely
+from augenblick_native.cursor cimport (
+    Cursor, bswap16, bswap32, cursor_over, left, likely, take, unlikely,
+)
 from augenblick_native.msgpack cimport NESTING_DEPTH_MAX, is_utf8
 from augenblick_native.status cimport (
-    STATUS_BAD_JSON, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_NO_MEMORY, STATUS_OK, STATUS_TOO_DEEP, STATUS_TOO_LARGE,
+    STATUS_BAD_JSON, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_NO_MEMORY, STATUS_OK,
+    STATUS_TOO_DEEP, STATUS_TOO_LARGE,
 )
+
+from augenblick_native.status import ScanError
 
 
 cdef extern from *:
@@ -50,7 +57,8 @@ cdef enum:
     EXPONENT_MAX = 100000       # larger exponents are as good as this one: 0 or beyond a double
 
 
-# One open container: where its header stands in the output, how many elements or pairs it has so far.
+# One open container: where its header stands in the output, how many elements or pairs it has so
+# far.
 cdef struct Level:
     size_t header_at
     uint32_t count
@@ -58,15 +66,24 @@ cdef struct Level:
 
 
 cdef inline void skip_space(Cursor* text) noexcept nogil:
-    while text.at < text.end and (text.at[0] == c" " or text.at[0] == c"\n" or text.at[0] == c"\r" or text.at[0] == c"\t"):
+    cdef uint8_t byte
+    while text.at < text.end:
+        byte = text.at[0]
+        if byte != c" " and byte != c"\n" and byte != c"\r" and byte != c"\t":
+            return
         text.at += 1
+
+
+cdef inline bint starts_with(const Cursor* text, const char* word, size_t size) noexcept nogil:
+    return left(text) >= size and memcmp(text.at, word, size) == 0
 
 
 cdef inline bint at_digit(const Cursor* text) noexcept nogil:
     return text.at < text.end and text.at[0] >= c"0" and text.at[0] <= c"9"
 
 
-# Advance over bytes that stand for themselves: to the first quote, backslash, control character, byte above 127, or the end.
+# Advance over bytes that stand for themselves: to the first quote, backslash, control character,
+# byte above 127, or the end.
 cdef inline void skip_plain(Cursor* text) noexcept nogil:
     cdef uint64_t word
     cdef uint64_t found
@@ -78,7 +95,10 @@ cdef inline void skip_plain(Cursor* text) noexcept nogil:
         quotes = word ^ (ONES * 0x22)
         slashes = word ^ (ONES * 0x5C)
         found = (
-            ((word - ONES * 0x20) & ~word) | ((quotes - ONES) & ~quotes) | ((slashes - ONES) & ~slashes) | word
+            ((word - ONES * 0x20) & ~word)
+            | ((quotes - ONES) & ~quotes)
+            | ((slashes - ONES) & ~slashes)
+            | word
         ) & HIGHS
         if found:
             text.at += low_zeros(found) >> 3
@@ -197,6 +217,7 @@ cdef Status put_escaped(Cursor* text, const uint8_t* start, Buffer* out) noexcep
     cdef size_t header_at = out.size
     cdef const uint8_t* run = start
     cdef size_t size
+    cdef size_t wanted
     cdef uint16_t big16
     cdef uint32_t big32
     cdef uint8_t* header
@@ -226,7 +247,8 @@ cdef Status put_escaped(Cursor* text, const uint8_t* start, Buffer* out) noexcep
     size = out.size - header_at - 5
     if not is_utf8(out.data + header_at + 5, size):
         return STATUS_BAD_UTF8
-    status = resize_header(out, header_at, 5, 1 if size < 32 else 2 if size < 0x100 else 3 if size < 0x10000 else 5)
+    wanted = 1 if size < 32 else 2 if size < 0x100 else 3 if size < 0x10000 else 5
+    status = resize_header(out, header_at, 5, wanted)
     header = out.data + header_at
     if size < 32:
         header[0] = <uint8_t>(0xA0 | size)
@@ -299,8 +321,9 @@ cdef inline bint read_digits(Cursor* text, uint64_t* mantissa) noexcept nogil:
     return fits
 
 
-# The number at the cursor.  A mantissa within 53 bits and a power of ten that a double holds exactly need one correctly rounded
-# operation (Clinger 1990); everything else goes through strtod.
+# The number at the cursor.  A mantissa within 53 bits and a power of ten that a double holds
+# exactly need one correctly rounded operation (Clinger 1990); everything else goes through
+# strtod.
 cdef Status put_number(Cursor* text, Buffer* out) noexcept nogil:
     cdef const uint8_t* start = text.at
     cdef const uint8_t* digits
@@ -313,7 +336,7 @@ cdef Status put_number(Cursor* text, Buffer* out) noexcept nogil:
     cdef double number
     text.at += is_negative
     if not at_digit(text):
-        return STATUS_BAD_NUMBER if left(text) >= 8 and memcmp(text.at, b"Infinity", 8) == 0 else STATUS_BAD_JSON
+        return STATUS_BAD_NUMBER if starts_with(text, b"Infinity", 8) else STATUS_BAD_JSON
     if text.at[0] == c"0":
         text.at += 1
         fits = True
@@ -357,10 +380,6 @@ cdef Status put_number(Cursor* text, Buffer* out) noexcept nogil:
         number *= powers_of_ten[exponent]
     pack_float(out, -number if is_negative else number)
     return STATUS_OK
-
-
-cdef inline bint starts_with(const Cursor* text, const char* word, size_t size) noexcept nogil:
-    return left(text) >= size and memcmp(text.at, word, size) == 0
 
 
 # Any value but a container.
@@ -424,8 +443,11 @@ cdef Status close_level(Level* level, Buffer* out) noexcept nogil:
     return STATUS_OK
 
 
-# After one value: close every container that ends here.  `done` if that was the whole text, else the next value follows.
-cdef Status end_value(Cursor* text, Buffer* out, Level* levels, int* depth, bint* done) noexcept nogil:
+# After one value: close every container that ends here.  `done` if that was the whole text, else
+# the next value follows.
+cdef Status end_value(
+    Cursor* text, Buffer* out, Level* levels, int* depth, bint* done,
+) noexcept nogil:
     cdef Level* level
     while True:
         skip_space(text)
@@ -448,7 +470,9 @@ cdef Status end_value(Cursor* text, Buffer* out, Level* levels, int* depth, bint
 
 
 # The bracket at the cursor opens a container; `is_empty` if it closes at once.
-cdef inline Status open_level(Cursor* text, Buffer* out, Level* level, bint* is_empty) noexcept nogil:
+cdef inline Status open_level(
+    Cursor* text, Buffer* out, Level* level, bint* is_empty,
+) noexcept nogil:
     level.is_map = text.at[0] == c"{"
     level.count = 0
     level.header_at = out.size
@@ -492,3 +516,21 @@ cdef Status transcode_json(const uint8_t* data, size_t size, Buffer* out) noexce
         if status != STATUS_OK:
             return status
     return STATUS_NO_MEMORY if out.failed else STATUS_OK
+
+
+def to_msgpack(const uint8_t[::1] text not None):
+    """One JSON text as msgpack bytes in its shortest form.  Raises ScanError, with offset 0."""
+    cdef Buffer out
+    cdef Status status
+    cdef const uint8_t* data = &text[0] if text.shape[0] else NULL
+    memset(&out, 0, sizeof(Buffer))
+    with nogil:
+        status = transcode_json(data, <size_t>text.shape[0], &out)
+    try:
+        if status == STATUS_NO_MEMORY:
+            raise MemoryError
+        if status != STATUS_OK:
+            raise ScanError(status, 0)
+        return PyBytes_FromStringAndSize(<const char*>out.data, <Py_ssize_t>out.size)
+    finally:
+        buffer_free(&out)

@@ -1,13 +1,11 @@
 from typing import Any
 
+from augenblick_native.status import STATUS_NAMES, ScanError
+
+__all__ = ["LIMITS", "NO_TIME", "STATUS_NAMES", "Routed", "Router", "ScanError", "Source", "skip"]
+
 NO_TIME: int
 LIMITS: dict[str, int]
-STATUS_NAMES: tuple[str, ...]
-
-class ScanError(ValueError):
-    status: int
-    offset: int
-    def __init__(self, status: int, offset: int) -> None: ...
 
 class Source:
     max_event_ms: int
@@ -48,7 +46,7 @@ class Router:
         data: bytes | bytearray | memoryview,
         start: int,
         end: int,
-        format: int,
+        format: int,  # noqa: A002
         source: Source,
         ingest_ms: int,
         *,
@@ -62,5 +60,3 @@ class Router:
     def take(self, shard: int) -> tuple[bytes, int]: ...
 
 def skip(data: bytes | bytearray | memoryview, offset: int, end: int) -> int: ...
-def to_msgpack(text: bytes | bytearray | memoryview) -> bytes: ...
-def siphash(key: bytes, data: bytes) -> int: ...

@@ -1,43 +1,44 @@
 # cython: language_level=3
-"""The gateway's scanner: events of clients in, one stream per shard out; and the few scans that client protocols need.
+"""The gateway's scanner: events of clients in, one stream per shard out.
 
-`Router.route` takes a chunk of a client as it came and, without the GIL, checks each event, stamps it (time, watermark, ingest time, user
-key, number, fingerprint) and appends it to the buffer of the shard that owns the user.  A refused event is listed with its
-reason and hurts no other.
+`Router.route` takes a chunk of a client as it came and, without the GIL, checks each event, stamps
+it (time, watermark, ingest time, user key, number, fingerprint) and appends it to the stream of the
+shard that owns the user.  A refused event is listed with its reason and hurts no other.
+Beside it the one scan that client protocols need: `skip`.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy, memset
 
-from augenblick_native.buffer cimport Buffer, buffer_free, buffer_room, put_bytes, put_i64, put_le32, put_le64
+from augenblick_native.buffer cimport (
+    Buffer, buffer_free, buffer_room, put_bytes, put_i64, put_le32, put_le64,
+)
 from augenblick_native.check cimport is_text
 from augenblick_native.cursor cimport Cursor, cursor_over, left, likely, unlikely
 from augenblick_native.event cimport (
-    CONTEXT_KEYS_MAX, EVENT_BYTES_MAX, EVENT_NAME_BYTES_MAX, ID_BYTES_MAX, PROPS_KEYS_MAX, SESSION_BYTES_MAX, SPLICE_BYTES_MAX,
-    TAG_BYTES_MAX, TIME_MS_MAX, TIME_MS_MIN, USER_BYTES_MAX, Event, put_body, read_carrier_ms, scan_event,
+    CONTEXT_KEYS_MAX, EVENT_BYTES_MAX, EVENT_NAME_BYTES_MAX, ID_BYTES_MAX, PROPS_KEYS_MAX,
+    SESSION_BYTES_MAX, SPLICE_BYTES_MAX, TAG_BYTES_MAX, TIME_MS_MAX, TIME_MS_MIN, USER_BYTES_MAX,
+    Event, check_range, put_body, read_carrier_ms, scan_event,
 )
 from augenblick_native.hash cimport HashKey, siphash13
 from augenblick_native.json cimport transcode_json
 from augenblick_native.msgpack cimport NESTING_DEPTH_MAX, read_array_header, skip_frame, skip_nested
-from augenblick_native.schema cimport EventRules, Rules
+from augenblick_native.schema cimport Rules
+from augenblick_native.stream cimport (
+    FLAG_WARM, HEADER_BYTES, KEY_GROUPS, KEY_GROUP_SHIFT, MARK_BYTES, Shard, is_mark_due, put_mark,
+)
 from augenblick_native.status cimport (
-    STATUS_BAD_MSGPACK, STATUS_BAD_UTF8, STATUS_FUTURE, STATUS_NO_MEMORY, STATUS_NO_TIME, STATUS_OK, STATUS_TIME_RANGE,
-    STATUS_TOO_LARGE, STATUS_TRUNCATED, Status,
+    STATUS_BAD_MSGPACK, STATUS_BAD_UTF8, STATUS_FUTURE, STATUS_NO_MEMORY, STATUS_NO_TIME,
+    STATUS_OK, STATUS_TOO_LARGE, STATUS_TRUNCATED, Status,
 )
 
-from augenblick_native.status import STATUS_NAMES
+from augenblick_native.status import STATUS_NAMES, ScanError
 
-__all__ = ["LIMITS", "NO_TIME", "STATUS_NAMES", "Router", "Routed", "ScanError", "Source", "siphash", "skip", "to_msgpack"]
+__all__ = ["LIMITS", "NO_TIME", "STATUS_NAMES", "Routed", "Router", "ScanError", "Source", "skip"]
 
 cdef enum:
-    KEY_GROUPS = 4096
-    KEY_GROUP_SHIFT = 52
     NOBODY = 0xFFFF
-    MARK_BYTES = 24
-    HEADER_BYTES = 40
-    FLAG_WARM = 1
 
 cdef enum Format:
     FORMAT_ENTRIES = 0
@@ -62,15 +63,6 @@ LIMITS = {
     "user_bytes_max": USER_BYTES_MAX,
 }
 """The bounds compiled in; a test holds them against augenblick.limits."""
-
-
-# What waits for one shard.
-cdef struct Shard:
-    Buffer stream
-    uint64_t events
-    bint has_mark               # the stream has one: its latest is (watermark_ms, ingest_ms)
-    int64_t watermark_ms
-    int64_t ingest_ms
 
 
 cdef struct Refusal:
@@ -99,30 +91,23 @@ cdef struct Batch:
     bint failed                 # out of memory
 
 
-class ScanError(ValueError):
-    """Bytes that no scan can pass: `status` is an index of STATUS_NAMES, `offset` where the value began."""
-
-    def __init__(self, status: int, offset: int) -> None:
-        super().__init__(status, offset)
-        self.status = status
-        self.offset = offset
-
-    def __str__(self) -> str:
-        return f"{STATUS_NAMES[self.status]} at byte {self.offset}"
-
-
 cdef class Source:
     """What the watermark needs to know of one source of events, and its counters.
 
-    Made by the gateway core for each connection, partition or file; handed to Router.route with that source's chunks; used on
-    the router's thread.  Times are NO_TIME before the first event.
+    Made by the gateway core for each connection, partition or file; handed to Router.route with
+    that source's chunks; used on the router's thread.  Times are NO_TIME before the first event.
+
+    max_event_ms        largest event time
+    ingest_ms           ingest time of its last event
+    max_event_clock_ms  wall clock: largest min(event, ingest); event clock: largest event time
+    events, late        accepted; those of them that were older than the gateway's watermark
     """
 
-    cdef public int64_t max_event_ms            # largest event time
-    cdef public int64_t ingest_ms               # ingest time of its last event
-    cdef public int64_t max_event_clock_ms      # largest min(event, ingest) on the wall clock; largest event time on the event clock
-    cdef public uint64_t events                 # accepted
-    cdef public uint64_t late                   # of them older than the gateway's watermark
+    cdef public int64_t max_event_ms
+    cdef public int64_t ingest_ms
+    cdef public int64_t max_event_clock_ms
+    cdef public uint64_t events
+    cdef public uint64_t late
 
     def __cinit__(self):
         self.max_event_ms = INT64_MIN
@@ -131,31 +116,43 @@ cdef class Source:
 
 
 cdef class Routed:
-    """What one call of Router.route did.  `refused`: (index, start, end, status) each, in order; offsets into the data of the call."""
+    """What one call of Router.route did.
+
+    events         accepted
+    refused        (index, start, end, status) each, in order; offsets into the data of the call
+    consumed       the end of the range: nothing is left over
+    last_event_ms  time of the last accepted event; NO_TIME: none
+    """
 
     cdef readonly uint64_t events
     cdef readonly list refused
     cdef readonly size_t consumed
-    cdef readonly int64_t last_event_ms         # of the last accepted event; NO_TIME: none
+    cdef readonly int64_t last_event_ms
 
 
 cdef class Router:
     """Checks, stamps and sorts the events of one gateway.
 
-    Made and called by the gateway core (through binding.scanning), by one thread at a time.  Owns one buffer per shard, which `take` empties;
-    what `take` gave is the caller's.  The bytes given to `route` are not kept.
+    Made and called by the gateway core (through binding.scanning), by one thread at a time.  Owns
+    one stream per shard, which `take` empties; what `take` gave is the caller's.  The bytes given
+    to `route` are not kept.
 
-    watermark_ms    the gateway's; never goes back, whoever sets it; NO_TIME before the first event
-    others_min_ms   least watermark of the other live sources that are not behind the gateway, set before each chunk; INT64_MAX: none
-    clock_event     the event clock: ingest time is the largest event time seen, and an event's own time counts whatever it is
-    now_limit_ms    event clock: the largest event time that is not `future` (now + the plan's future); INT64_MAX: none
-    time_required   an event without a time is refused (no_time), else it gets the carrier's, else the ingest time
+    watermark_ms   the gateway's; never goes back, whoever sets it; NO_TIME before the first event
+    others_min_ms  least watermark of the other live sources that are not behind the gateway, set
+                   before each chunk; INT64_MAX: none
+    clock_event    the event clock: ingest time is the largest event time seen, and an event's own
+                   time counts, whatever the wall clock says
+    now_limit_ms   event clock: the largest event time that is not `future` (inclusive; the plan's
+                   future is in it already); INT64_MAX: none
+    time_required  an event without a time is refused (no_time); else it gets the carrier's, else
+                   the ingest time
+    max_event_ms   largest event time of all sources
     """
 
     cdef Rules _rules
     cdef HashKey _key
     cdef int64_t _watermark_ms
-    cdef readonly int64_t max_event_ms          # largest event time of all sources
+    cdef readonly int64_t max_event_ms
     cdef readonly int64_t lateness_ms
     cdef readonly int64_t future_ms
     cdef public int64_t others_min_ms
@@ -207,15 +204,16 @@ cdef class Router:
             self._watermark_ms = value
 
     def set_table(self, const uint16_t[::1] shard_of_key_group not None):
-        """Who owns each key group: 4,096 shard indexes.  What waits for a shard stays with it; nothing may wait for one that goes.
+        """Who owns each key group: 4,096 shard indexes.  What waits for a shard stays with it.
 
-        Raises ValueError for another size, for a key group without an owner (0xFFFF) and for events left behind.
+        Raises ValueError for another size, for a key group without an owner (0xFFFF), and when
+        something waits for a shard that the new table does not have.
         """
         cdef uint32_t count = 0
         cdef uint32_t at
         cdef Shard* shards
         if shard_of_key_group.shape[0] != KEY_GROUPS:
-            raise ValueError(f"the table has {KEY_GROUPS} key groups, not {shard_of_key_group.shape[0]}")
+            raise ValueError(f"a table has {KEY_GROUPS} key groups")
         for at in range(KEY_GROUPS):
             if shard_of_key_group[at] == NOBODY:
                 raise ValueError(f"key group {at} has no owner")
@@ -236,14 +234,16 @@ cdef class Router:
             self._shard_of[at] = shard_of_key_group[at]
 
     def route(
-        self, data not None, size_t start, size_t end, int format, Source source not None, int64_t ingest_ms, *,
-        carrier_ms=None, const uint8_t[::1] tag=None, const uint8_t[::1] chunk=None, bint warm=False,
+        self, data not None, size_t start, size_t end, int format, Source source not None,
+        int64_t ingest_ms, *, carrier_ms=None, const uint8_t[::1] tag=None,
+        const uint8_t[::1] chunk=None, bint warm=False,
     ):
         """Route the events in data[start:end]; returns a Routed.
 
-        format ENTRIES: msgpack [time, event] one after the other; RECORDS: msgpack events; NDJSON: lines of JSON, blank ones skipped.
-        msgpack that is broken ends the call: the rest is one refusal.  A tag that cannot be kept refuses everything as one.
-        Raises ValueError for an impossible range or format, or without a table; MemoryError.
+        format ENTRIES: msgpack [time, event] one after the other; RECORDS: msgpack events; NDJSON:
+        lines of JSON, blank ones skipped.  Broken msgpack ends the call: the rest is one refusal.
+        A tag that cannot be kept (no UTF-8, too long) refuses everything as one.
+        Raises ValueError for an impossible range or format and without a table; MemoryError.
         """
         cdef Batch batch
         cdef Py_buffer view
@@ -275,28 +275,32 @@ cdef class Router:
                 raise ValueError(f"no range {start}:{end} in {view.len} bytes")
             batch.data = <const uint8_t*>view.buf
             with nogil:
-                if status != STATUS_OK:
-                    self._refuse(&batch, start, end, status)
-                elif batch.format == FORMAT_NDJSON:
+                if status != STATUS_OK and start < end:
+                    self._refuse(&batch, batch.data + start, batch.data + end, status)
+                elif status == STATUS_OK and batch.format == FORMAT_NDJSON:
                     self._route_lines(&batch, source, start, end)
-                else:
+                elif status == STATUS_OK:
                     self._route_msgpack(&batch, source, start, end)
             return routed_of(&batch, end)
         finally:
             buffer_free(&batch.refusals)
             PyBuffer_Release(&view)
 
-    cdef inline void _refuse(self, Batch* batch, size_t start, size_t end, Status status) noexcept nogil:
+    cdef inline void _refuse(
+        self, Batch* batch, const uint8_t* start, const uint8_t* end, Status status,
+    ) noexcept nogil:
         cdef Refusal refusal
         refusal.index = batch.index
-        refusal.start = start
-        refusal.end = end
+        refusal.start = <uint64_t>(start - batch.data)
+        refusal.end = <uint64_t>(end - batch.data)
         refusal.status = status
         put_bytes(&batch.refusals, &refusal, sizeof(Refusal))
         if batch.refusals.failed or status == STATUS_NO_MEMORY:
             batch.failed = True
 
-    cdef void _route_msgpack(self, Batch* batch, Source source, size_t start, size_t end) noexcept nogil:
+    cdef void _route_msgpack(
+        self, Batch* batch, Source source, size_t start, size_t end,
+    ) noexcept nogil:
         cdef Cursor cursor = cursor_over(batch.data + start, end - start)
         cdef Cursor entry
         cdef Status status
@@ -308,12 +312,14 @@ cdef class Router:
                 cursor = entry
                 framing = skip_nested(&cursor)
                 if framing != STATUS_OK:
-                    self._refuse(batch, <size_t>(entry.at - batch.data), end, framing)
+                    self._refuse(batch, entry.at, cursor.end, framing)
                     return
-                self._refuse(batch, <size_t>(entry.at - batch.data), <size_t>(cursor.at - batch.data), status)
+                self._refuse(batch, entry.at, cursor.at, status)
             batch.index += 1
 
-    cdef void _route_lines(self, Batch* batch, Source source, size_t start, size_t end) noexcept nogil:
+    cdef void _route_lines(
+        self, Batch* batch, Source source, size_t start, size_t end,
+    ) noexcept nogil:
         cdef const uint8_t* line
         cdef const uint8_t* line_end
         cdef Cursor record
@@ -333,11 +339,13 @@ cdef class Router:
                 record = cursor_over(self._record.data, self._record.size)
                 status = self._route_record(batch, source, &record, NULL)
             if unlikely(status != STATUS_OK):
-                self._refuse(batch, <size_t>(line - batch.data), <size_t>(line_end - batch.data), status)
+                self._refuse(batch, line, line_end, status)
             batch.index += 1
 
     # One entry of a msgpack format; the cursor moves past it, or anywhere if it is refused.
-    cdef inline Status _route_entry(self, Batch* batch, Source source, Cursor* cursor) noexcept nogil:
+    cdef inline Status _route_entry(
+        self, Batch* batch, Source source, Cursor* cursor,
+    ) noexcept nogil:
         cdef uint32_t count = 0
         cdef Cursor carrier
         cdef Status status
@@ -355,7 +363,9 @@ cdef class Router:
         return self._route_record(batch, source, cursor, &carrier)
 
     # One event; `carrier`: where its carrier's own time stands, NULL if it has none.
-    cdef Status _route_record(self, Batch* batch, Source source, Cursor* cursor, Cursor* carrier) noexcept nogil:
+    cdef Status _route_record(
+        self, Batch* batch, Source source, Cursor* cursor, Cursor* carrier,
+    ) noexcept nogil:
         cdef Event event
         cdef Status status = scan_event(cursor, &self._rules.rules, &event)
         if unlikely(status != STATUS_OK):
@@ -368,13 +378,15 @@ cdef class Router:
             return STATUS_FUTURE
         return self._stamp(batch, source, &event)
 
-    cdef Status _default_time(self, Batch* batch, Cursor* carrier, int64_t* event_ms) noexcept nogil:
+    cdef Status _default_time(
+        self, Batch* batch, Cursor* carrier, int64_t* event_ms,
+    ) noexcept nogil:
         if carrier != NULL:
             return read_carrier_ms(carrier, event_ms)
         if not batch.has_carrier and self.time_required:
             return STATUS_NO_TIME
         event_ms[0] = batch.carrier_ms if batch.has_carrier else batch.ingest_ms
-        return STATUS_OK if event_ms[0] >= TIME_MS_MIN and event_ms[0] < TIME_MS_MAX else STATUS_TIME_RANGE
+        return check_range(event_ms[0])
 
     cdef inline bint _is_future(self, int64_t event_ms, int64_t ingest_ms) noexcept nogil:
         if self.clock_event:
@@ -382,7 +394,9 @@ cdef class Router:
         return event_ms - self.future_ms > ingest_ms
 
     # Note the time of an accepted event; returns the ingest time it is stamped with.
-    cdef inline int64_t _advance(self, Source source, int64_t event_ms, int64_t ingest_ms) noexcept nogil:
+    cdef inline int64_t _advance(
+        self, Source source, int64_t event_ms, int64_t ingest_ms,
+    ) noexcept nogil:
         cdef int64_t clock_ms = event_ms
         if event_ms > self.max_event_ms:
             self.max_event_ms = event_ms
@@ -402,7 +416,6 @@ cdef class Router:
         return ingest_ms
 
     cdef uint64_t _fingerprint(self, Batch* batch, Event* event, uint64_t user_key) noexcept nogil:
-        cdef uint8_t[8 + ID_BYTES_MAX] part
         cdef HashKey key = self._key
         cdef uint64_t fingerprint
         if event.id.size:
@@ -410,8 +423,7 @@ cdef class Router:
             fingerprint = siphash13(&key, event.id.data, event.id.size)
         elif batch.has_chunk:
             key.k0 ^= batch.chunk_hash
-            memcpy(part, &batch.index, 8)
-            fingerprint = siphash13(&key, part, 8)
+            fingerprint = siphash13(&key, <const uint8_t*>&batch.index, 8)
         else:
             return 0
         return fingerprint if fingerprint else 1
@@ -427,7 +439,7 @@ cdef class Router:
         if unlikely(buffer_room(&shard.stream, MARK_BYTES + HEADER_BYTES + body_max) == NULL):
             return STATUS_NO_MEMORY
         ingest_ms = self._advance(source, event.event_ms, batch.ingest_ms)
-        if not shard.has_mark or shard.watermark_ms != self._watermark_ms or shard.ingest_ms != ingest_ms:
+        if is_mark_due(shard, self._watermark_ms, ingest_ms):
             put_mark(shard, self._watermark_ms, ingest_ms)
         self._numbers[key_group] += 1
         header_at = shard.stream.size
@@ -446,7 +458,10 @@ cdef class Router:
         return STATUS_OK
 
     def mark(self, int64_t watermark_ms, int64_t ingest_ms):
-        """Put a mark into every shard's stream: a tick, or the end of the input.  A smaller watermark than the gateway's counts as that."""
+        """Put a mark into every shard's stream: for a tick, or the end of the input.
+
+        The gateway's watermark rises to `watermark_ms`; if it is larger already, the mark has that.
+        """
         cdef uint32_t at
         self._raise_watermark(watermark_ms)
         for at in range(self.shard_count):
@@ -459,11 +474,15 @@ cdef class Router:
         return self._shard(shard).stream.size
 
     def take(self, uint32_t shard):
-        """The stream that waits for the shard and the events in it: (bytes, count).  The next stream begins with a mark of its own."""
+        """The stream that waits for the shard, and its events: (bytes, count).
+
+        The next stream begins with a mark of its own.
+        """
         cdef Shard* taken = self._shard(shard)
         cdef uint64_t events = taken.events
-        stream = PyBytes_FromStringAndSize(<const char*>taken.stream.data, <Py_ssize_t>taken.stream.size)
+        stream = taken.stream.data[:taken.stream.size]
         taken.stream.size = 0
+        taken.stream.failed = False
         taken.events = 0
         taken.has_mark = False
         return stream, events
@@ -472,16 +491,6 @@ cdef class Router:
         if shard >= self.shard_count:
             raise IndexError(f"no shard {shard}")
         return &self._shards[shard]
-
-
-cdef inline void put_mark(Shard* shard, int64_t watermark_ms, int64_t ingest_ms) noexcept nogil:
-    put_le32(&shard.stream, 0xFFFFFFFFU)
-    put_le32(&shard.stream, 0)
-    put_i64(&shard.stream, watermark_ms)
-    put_i64(&shard.stream, ingest_ms)
-    shard.has_mark = True
-    shard.watermark_ms = watermark_ms
-    shard.ingest_ms = ingest_ms
 
 
 cdef inline bint is_blank(const uint8_t* line, const uint8_t* end) noexcept nogil:
@@ -495,6 +504,7 @@ cdef inline bint is_blank(const uint8_t* line, const uint8_t* end) noexcept nogi
 cdef Routed routed_of(Batch* batch, size_t end):
     cdef Routed routed = Routed.__new__(Routed)
     cdef const Refusal* refusals = <const Refusal*>batch.refusals.data
+    cdef const Refusal* one
     cdef size_t at
     if batch.failed:
         raise MemoryError
@@ -503,14 +513,16 @@ cdef Routed routed_of(Batch* batch, size_t end):
     routed.last_event_ms = batch.last_event_ms
     routed.refused = []
     for at in range(batch.refusals.size // sizeof(Refusal)):
-        routed.refused.append((refusals[at].index, refusals[at].start, refusals[at].end, <int>refusals[at].status))
+        one = &refusals[at]
+        routed.refused.append((one.index, one.start, one.end, <int>one.status))
     return routed
 
 
 def skip(const uint8_t[::1] data not None, size_t offset, size_t end):
     """Where the msgpack value at `offset` ends; -1 if data[offset:end] does not hold all of it yet.
 
-    For client protocols, around events: FRAME_DEPTH_MAX levels.  Text is not checked.  Raises ScanError.
+    For client protocols, around events: FRAME_DEPTH_MAX levels.  Texts are not looked into.  Raises
+    ScanError.
     """
     cdef Cursor cursor
     cdef Status status
@@ -526,31 +538,3 @@ def skip(const uint8_t[::1] data not None, size_t offset, size_t end):
     if status == STATUS_TRUNCATED:
         return -1
     raise ScanError(status, offset)
-
-
-def to_msgpack(const uint8_t[::1] text not None):
-    """One JSON text as msgpack bytes in its shortest form.  Raises ScanError, with offset 0."""
-    cdef Buffer out
-    cdef Status status
-    cdef const uint8_t* data = &text[0] if text.shape[0] else NULL
-    memset(&out, 0, sizeof(Buffer))
-    with nogil:
-        status = transcode_json(data, <size_t>text.shape[0], &out)
-    try:
-        if status == STATUS_NO_MEMORY:
-            raise MemoryError
-        if status != STATUS_OK:
-            raise ScanError(status, 0)
-        return PyBytes_FromStringAndSize(<const char*>out.data, <Py_ssize_t>out.size)
-    finally:
-        buffer_free(&out)
-
-
-def siphash(const uint8_t[::1] key not None, const uint8_t[::1] data not None):
-    """SipHash-1-3 of the data under a key of 16 bytes: user key and number are derived from it."""
-    cdef HashKey hash_key
-    if key.shape[0] != 16:
-        raise ValueError("the hash key has 16 bytes")
-    memcpy(&hash_key.k0, &key[0], 8)
-    memcpy(&hash_key.k1, &key[8], 8)
-    return siphash13(&hash_key, &data[0] if data.shape[0] else NULL, <size_t>data.shape[0])

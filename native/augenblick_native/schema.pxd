@@ -1,4 +1,5 @@
-# What the plan says about events by name, as C tables: which names are reserved, which properties an event must have.
+# What the plan says about events by name, as C tables: which names are reserved, which properties
+# an event must have.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -53,7 +54,9 @@ cdef struct EventRules:
     uint64_t scans              # scans of props so far
 
 
-cdef inline int64_t find_index(const NameTable* table, const uint8_t* data, uint32_t size) noexcept nogil:
+cdef inline int64_t find_index(
+    const NameTable* table, const uint8_t* data, uint32_t size,
+) noexcept nogil:
     cdef uint64_t hashed
     cdef uint32_t at
     cdef const NameEntry* entry
@@ -71,15 +74,18 @@ cdef inline int64_t find_index(const NameTable* table, const uint8_t* data, uint
 
 
 # The rule of an event's name; NULL if the plan has none.
-cdef inline EventRule* find_event(EventRules* rules, const uint8_t* data, uint32_t size) noexcept nogil:
+cdef inline EventRule* find_event(
+    EventRules* rules, const uint8_t* data, uint32_t size,
+) noexcept nogil:
     cdef int64_t index = find_index(&rules.names, data, size)
     return &rules.events[index] if index >= 0 else NULL
 
 
-# True if the value may stand in this property (undeclared ones take anything).  A required property that is seen for the
-# first time in this scan raises `required_seen`.
+# True if the value may stand in this property (undeclared ones take anything).  A required
+# property that is seen for the first time in this scan raises `required_seen`.
 cdef inline bint takes_property(
-    EventRule* rule, uint64_t scan, const uint8_t* name, uint32_t name_size, uint32_t value_class, uint32_t* required_seen,
+    EventRule* rule, uint64_t scan, const uint8_t* name, uint32_t name_size, uint32_t value_class,
+    uint32_t* required_seen,
 ) noexcept nogil:
     cdef int64_t index = find_index(&rule.names, name, name_size)
     cdef PropertyRule* wanted

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The plan's rules about single events (reserved names, schemas) as C tables that the scanner reads without the GIL."""
+"""The plan's rules about single events, reserved names and schemas, as C tables for the scanner."""
 from libc.stdlib cimport calloc, free
 
 cdef dict CLASSES_OF_TYPE = {
@@ -15,9 +15,9 @@ cdef dict CLASSES_OF_TYPE = {
 cdef class Rules:
     """The tables of one program.
 
-    Made by a Router, which is the only one to use it, on one thread (a scan notes which properties it saw in the tables).
-    Owns every table and keeps the bytes they point into; all are freed with it.
-    `program` is read by attribute: event_names, event_derived, unknown_events_refused, schemas, segments.
+    Made by a Router, which alone uses it, on one thread: a scan notes in them which properties it
+    saw.  Owns every table and keeps the bytes they point into; all are freed with it.
+    Of `program` it reads event_names, event_derived, unknown_events_refused, schemas, segments.
     """
 
     def __cinit__(self, program):

@@ -8,7 +8,7 @@ from enum import IntEnum
 from typing import Final
 
 from augenblick.errors import ScanError
-from augenblick_native import scan
+from augenblick_native import json, scan
 from augenblick_native.scan import NO_TIME, STATUS_NAMES, Routed, Router, Source
 
 __all__ = [
@@ -22,12 +22,9 @@ __all__ = [
     "Router",
     "ScanError",
     "Source",
-    "siphash",
     "skip",
     "to_msgpack",
 ]
-
-siphash = scan.siphash
 
 
 class Format(IntEnum):
@@ -58,6 +55,6 @@ def skip(data: bytes | bytearray | memoryview, offset: int, end: int) -> int:
 def to_msgpack(text: bytes | bytearray | memoryview) -> bytes:
     """One JSON text (RFC 8259, strictly) as msgpack in its shortest form. Raises ScanError."""
     try:
-        return scan.to_msgpack(text)
+        return json.to_msgpack(text)
     except scan.ScanError as error:
         raise ScanError(error.status, STATUS_NAMES[error.status], error.offset) from None
