@@ -13,6 +13,7 @@ from ipaddress import (
 from augenblick.errors import UsageError
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+UNICAST6 = IPv6Network("2000::/3")  # the only IPv6 space given out for global unicast (IANA)
 
 
 class AddressRefused(OSError):
@@ -48,8 +49,12 @@ class AddressPolicy:
         if address.is_loopback:
             if not self.loopback_allowed:
                 raise AddressRefused(f"{address} is this machine; --webhook-allow permits it")
-        elif address.is_multicast or address.is_reserved or not address.is_global:
+        elif address.is_multicast or not address.is_global or not _is_unicast(address):
             raise AddressRefused(f"{address} is not public; --webhook-allow permits networks")
+
+
+def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
+    return not address.is_reserved if isinstance(address, IPv4Address) else address in UNICAST6
 
 
 def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

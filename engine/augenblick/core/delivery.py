@@ -17,7 +17,7 @@ from math import ceil
 from typing import Any
 
 from augenblick import limits
-from augenblick.core.delivery_counters import ActionCounters, DeadLetterCounters
+from augenblick.core.delivery_counters import ActionCounters, DeliveryCounters
 from augenblick.core.delivery_records import action_letter, record_key, settled_mark
 from augenblick.core.delivery_retry import RetryPolicy
 from augenblick.core.delivery_tail import Tail
@@ -53,10 +53,7 @@ class DeliveryCore:
         self._policy = policy or RetryPolicy()
         self._targets = {name: Target(count, waiting_max) for name, count in concurrency.items()}
         self._actions = {name: ActionCounters() for name in concurrency}
-        self._letters = DeadLetterCounters()
-        self._records: dict[str, int] = {}
-        self._triggers: dict[str, dict[str, int]] = {}
-        self._duplicates = 0
+        self._counters = DeliveryCounters()
         self._parcels: dict[str, Parcel] = {}
         self._finished: OrderedDict[str, str] = OrderedDict()
         self._performing: dict[int, Delivery] = {}
@@ -83,13 +80,13 @@ class DeliveryCore:
             record = item["record"]
             key = record_key(record)
             if key in self._finished:
-                self._duplicates += 1
+                self._counters.duplicates += 1
                 turn.settled(sender, seq, index, self._finished[key])
             elif key in self._parcels:
-                self._duplicates += 1
+                self._counters.duplicates += 1
                 self._parcels[key].waiters[(sender, seq, index)] = None
             else:
-                self._count_record(record, is_shadow=bool(item.get("shadow")))
+                self._counters.add_record(record, is_shadow=bool(item.get("shadow")))
                 self.tail.append(record)
                 actions = () if item.get("shadow") else tuple(dict.fromkeys(item["actions"]))
                 parcel = Parcel(key, len(actions), RECORDED, {(sender, seq, index): None})
@@ -115,7 +112,7 @@ class DeliveryCore:
                 self._targets[delivery.action].performing -= 1
                 counters = self._actions[delivery.action]
                 counters.delivered += 1
-                counters.latencies.add(now_ms - delivery.received_ms)
+                counters.latency_us.add(int((now_ms - delivery.received_ms) * 1000))
                 self._settle(delivery, DELIVERED, turn)
             else:
                 self._on_failed(delivery, failure, turn)
@@ -131,7 +128,7 @@ class DeliveryCore:
         turn = _Turn(now_ms)
         kept = tuple(letters)
         for letter in kept:
-            self._letters.add(str(letter.get("reason", "")))
+            self._counters.add_letter(str(letter.get("reason", "")))
             self.tail.append(letter)
         self._store(kept, [], (sender, seq), turn)
         return self._end(turn)
@@ -220,26 +217,7 @@ class DeliveryCore:
             }
             for name, target in self._targets.items()
         }
-        return {
-            "records": dict(self._records),
-            "duplicates": self._duplicates,
-            "triggers": {name: dict(counts) for name, counts in self._triggers.items()},
-            "actions": actions,
-            "dead_letters": {
-                "by_reason": dict(self._letters.by_reason),
-                "stored": self._letters.stored,
-                "lost": self._letters.lost,
-            },
-        }
-
-    def _count_record(self, record: dict[str, Any], *, is_shadow: bool) -> None:
-        kind = str(record.get("kind", ""))
-        self._records[kind] = self._records.get(kind, 0) + 1
-        if kind == "firing":
-            counts = self._triggers.setdefault(
-                str(record.get("trigger")), {"fired": 0, "shadow": 0}
-            )
-            counts["shadow" if is_shadow else "fired"] += 1
+        return {**self._counters.status(), "actions": actions}
 
     def _new_delivery(
         self, key: str, action: str, record: dict[str, Any], now_ms: float
@@ -300,7 +278,7 @@ class DeliveryCore:
             detail=detail,
             now_ms=turn.now_ms,
         )
-        self._letters.add(reason)
+        self._counters.add_letter(reason)
         self.tail.append(letter)
         if delivery.action in self._actions:
             self._actions[delivery.action].dead += 1
@@ -346,9 +324,9 @@ class DeliveryCore:
 
     def _end_write(self, write: "_Write", stored: bool, turn: "_Turn") -> None:
         if stored:
-            self._letters.stored += write.letters
+            self._counters.letters_stored += write.letters
         else:
-            self._letters.lost += write.letters
+            self._counters.letters_lost += write.letters
         for delivery in write.deliveries:
             self._settle(delivery, DEAD_LETTER if stored else LOST, turn)
         if write.answer is not None:

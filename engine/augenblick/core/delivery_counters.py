@@ -1,75 +1,76 @@
 """What delivery counts, and how `status` shows it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import Any
 
 from augenblick import limits
+from augenblick.telemetry.histogram import Histogram
 
 
-@dataclass(slots=True)
-class Latencies:
-    """Counts of durations, eight steps per doubling: a percentile is at most an eighth too high.
-
-    Inside, durations are whole units of 0.01 ms; up to 0.15 ms they are exact.
-    """
-
-    counts: Counter[int] = field(default_factory=Counter)
-    total: int = 0
-
-    def add(self, duration_ms: float) -> None:
-        """Count one duration; a negative one (a clock that was set) counts as 0."""
-        units = max(int(duration_ms * 100), 0)
-        doubling = max(units.bit_length() - 4, 0)
-        self.counts[(doubling << 4) + (units >> doubling)] += 1
-        self.total += 1
-
-    def percentile_ms(self, share: float) -> float | None:
-        """The upper end of the step that holds this share of all durations; None without any."""
-        rank = share * self.total
-        seen = 0
-        for step in sorted(self.counts):
-            seen += self.counts[step]
-            if seen >= rank:
-                return ((((step & 15) + 1) << (step >> 4)) - 1) / 100
-        return None
-
-
-@dataclass(slots=True)
 class ActionCounters:
     """One action's life so far; `failed` counts attempts, `dead` counts deliveries."""
 
-    delivered: int = 0
-    failed: int = 0
-    retried: int = 0
-    dead: int = 0
-    last_error: str = ""
-    latencies: Latencies = field(default_factory=Latencies)
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.failed = 0
+        self.retried = 0
+        self.dead = 0
+        self.last_error = ""
+        self.latency_us = Histogram()  # from the record's arrival here to its acceptance
 
     def status(self) -> dict[str, Any]:
-        """As plain values; latency runs from the record's arrival here to its acceptance."""
+        """As plain values."""
         return {
             "delivered": self.delivered,
             "failed_attempts": self.failed,
             "retried": self.retried,
             "dead": self.dead,
             "last_error": self.last_error or None,
-            "latency_ms": {
-                "p50": self.latencies.percentile_ms(0.5),
-                "p99": self.latencies.percentile_ms(0.99),
+            "latency_us": {
+                "p50": self.latency_us.percentile(0.5),
+                "p99": self.latency_us.percentile(0.99),
             },
         }
 
 
-@dataclass(slots=True)
-class DeadLetterCounters:
-    """Dead letters by reason, and what became of them."""
+class DeliveryCounters:
+    """Everything since the delivery process began."""
 
-    by_reason: Counter[str] = field(default_factory=Counter)
-    stored: int = 0
-    lost: int = 0
+    def __init__(self) -> None:
+        self.records: Counter[str] = Counter()
+        self.triggers: dict[str, Counter[str]] = {}
+        self.duplicates = 0
+        self.letters_by_reason: Counter[str] = Counter()
+        self.letters_stored = 0
+        self.letters_lost = 0
 
-    def add(self, reason: str) -> None:
-        """Count one; reasons beyond the bound are counted together as `other`."""
-        known = reason in self.by_reason or len(self.by_reason) < limits.dead_letter_reasons_max
-        self.by_reason[reason if known else "other"] += 1
+    def add_record(self, record: dict[str, Any], *, is_shadow: bool) -> None:
+        """Count a record by kind, and a firing by trigger."""
+        kind = str(record.get("kind", ""))
+        self.records[kind] += 1
+        if kind == "firing":
+            counts = self.triggers.setdefault(str(record.get("trigger")), Counter())
+            counts["shadow" if is_shadow else "firings"] += 1
+
+    def add_letter(self, reason: str) -> None:
+        """Count a dead letter; reasons beyond the bound are counted together as `other`."""
+        counts = self.letters_by_reason
+        known = reason in counts or len(counts) < limits.dead_letter_reasons_max
+        counts[reason if known else "other"] += 1
+
+    def status(self) -> dict[str, Any]:
+        """As plain values, without the actions."""
+        triggers = {
+            name: {"firings": counts["firings"], "shadow": counts["shadow"]}
+            for name, counts in self.triggers.items()
+        }
+        return {
+            "records": dict(self.records),
+            "duplicates": self.duplicates,
+            "triggers": triggers,
+            "dead_letters": {
+                "by_reason": dict(self.letters_by_reason),
+                "stored": self.letters_stored,
+                "lost": self.letters_lost,
+            },
+        }

@@ -11,14 +11,15 @@ from augenblick.errors import DeliveryFailed
 class RetryPolicy:
     """Exponential backoff with full jitter, bounded in attempts and in total time.
 
-    After attempt n the wait is drawn evenly from [0, min(backoff_ms_max, first_ms * 2^(n-1))): with
-    full jitter, a target that comes back is not met by all waiting deliveries at one instant.
+    After attempt n the wait is drawn evenly from 0 up to backoff_first_ms * 2^(n-1), at most
+    backoff_ms_max: with full jitter, a target that comes back is not met by all waiting deliveries
+    at one instant.
     `Retry-After` of the target is a lower bound of the wait, itself at most `retry_after_ms_max`.
     """
 
     attempts_max: int = limits.delivery_attempts_max
     total_ms_max: int = limits.delivery_total_ms_max
-    first_ms: int = 500
+    backoff_first_ms: int = 500
     backoff_ms_max: int = limits.delivery_backoff_ms_max
     retry_after_ms_max: int = limits.delivery_retry_after_ms_max
 
@@ -41,7 +42,7 @@ class RetryPolicy:
         """
         if not failure.retryable or attempts >= self.attempts_max:
             return None
-        ceiling_ms = min(self.backoff_ms_max, self.first_ms << min(attempts - 1, 40))
+        ceiling_ms = min(self.backoff_ms_max, self.backoff_first_ms << min(attempts - 1, 40))
         wait_ms = max(int(random() * ceiling_ms), self.pause_ms(failure))
         due_ms = now_ms + wait_ms
         return due_ms if due_ms - received_ms <= self.total_ms_max else None

@@ -60,19 +60,19 @@ class DeadLetterStore:
         ids: Collection[str] | None = None,
         letters_max: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Letters that are not settled, the newest first; raises StorageError."""
-        settled: set[str] = set()
+        """Letters that are not settled, the newest first, each id once; raises StorageError."""
+        passed: set[str] = set()
         found = 0
         for line in self._lines_backwards():
             if line.startswith(SETTLED_LINE):
                 mark = decode_line(line)
                 if mark is not None:
-                    settled.add(mark["id"])
+                    passed.add(mark["id"])
                 continue
             if reason is not None and not holds(line, "reason", reason):
                 continue
             letter = decode_line(line)
-            if letter is None or letter["id"] in settled:
+            if letter is None or letter["id"] in passed:
                 continue
             if reason is not None and letter.get("reason") != reason:
                 continue
@@ -81,6 +81,7 @@ class DeadLetterStore:
             if letters_max is not None and found >= letters_max:
                 return
             found += 1
+            passed.add(letter["id"])
             yield letter
 
     def close(self) -> None:

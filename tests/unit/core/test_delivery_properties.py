@@ -1,0 +1,101 @@
+"""The delivery core under random histories: nothing lost, nothing twice, every bound holds."""
+
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.unit.core.delivery_shell import Shell, item, outage, refusal
+
+from augenblick.core.delivery import DeliveryCore
+from augenblick.errors import DeliveryFailed
+
+CONCURRENCY = {"one": 1, "two": 2, "many": 5}
+WAITING_MAX = 4
+ACTIONS = st.lists(st.sampled_from([*CONCURRENCY, "gone"]), max_size=3)
+SENDERS = st.sampled_from(["shard-0", "shard-1"])
+
+
+class Delivering(RuleBasedStateMachine):
+    """Random records, resends, outcomes, disk failures and ticks; then everything comes to rest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_ms = 1_000.0
+        self.out = Shell(DeliveryCore(CONCURRENCY, random=lambda: 0.7, waiting_max=WAITING_MAX))
+        self.sent: dict[tuple[str, int], list[dict[str, object]]] = {}
+        self.seqs: Counter[str] = Counter()
+        self.final: set[tuple[str, str]] = set()
+        self.checked = 0
+
+    @rule(sender=SENDERS, keys=st.lists(st.integers(0, 30), min_size=1, max_size=6), data=st.data())
+    def records(self, sender: str, keys: list[int], data: st.DataObject) -> None:
+        self.seqs[sender] += 1
+        items = [
+            item(f"k{key}", *data.draw(ACTIONS), shadow=data.draw(st.booleans())) for key in keys
+        ]
+        self.sent[sender, self.seqs[sender]] = items
+        self.out.take(self.out.core.on_records(sender, self.seqs[sender], items, self.now_ms))
+
+    @rule(data=st.data())
+    def send_again(self, data: st.DataObject) -> None:
+        if self.sent:
+            sender, seq = data.draw(st.sampled_from(sorted(self.sent)))
+            items = self.sent[sender, seq]
+            self.out.take(self.out.core.on_records(sender, seq, items, self.now_ms))
+
+    @rule(
+        data=st.data(),
+        failure=st.sampled_from([None, None, refusal(), outage(), outage(retry_after_ms=3_000)]),
+    )
+    def attempt_ends(self, data: st.DataObject, failure: DeliveryFailed | None) -> None:
+        if self.out.performing:
+            number = data.draw(st.sampled_from(sorted(self.out.performing)))
+            effect = self.out.performing[number]
+            if failure is None:
+                assert (effect.key, effect.action) not in self.final
+                self.final.add((effect.key, effect.action))
+            self.out.end(effect, failure, self.now_ms)
+
+    @rule(stored=st.booleans())
+    def disk_answers(self, stored: bool) -> None:
+        self.out.store(self.now_ms, stored=stored)
+
+    @rule(step_ms=st.integers(0, 100_000))
+    def time_passes(self, step_ms: int) -> None:
+        self.now_ms += step_ms
+        self.out.take(self.out.core.on_tick(self.now_ms))
+
+    @invariant()
+    def no_bound_is_exceeded(self) -> None:
+        for action, status in self.out.core.status()["actions"].items():
+            assert len(self.out.running(action)) == status["performing"] <= CONCURRENCY[action]
+            assert status["waiting"] <= WAITING_MAX
+
+    @invariant()
+    def nothing_is_attempted_after_it_was_accepted(self) -> None:
+        for effect in self.out.performed[self.checked :]:
+            assert (effect.key, effect.action) not in self.final
+        self.checked = len(self.out.performed)
+
+    @invariant()
+    def a_target_with_room_keeps_nothing_due_waiting(self) -> None:
+        for target in self.out.core._targets.values():
+            wake_ms = target.wake_ms()
+            assert wake_ms is None or wake_ms > self.now_ms
+
+    def teardown(self) -> None:
+        for _ in range(10_000):
+            if not self.out.core.outstanding:
+                break
+            self.out.end_all(None, self.now_ms)
+            self.out.store(self.now_ms)
+            self.now_ms = max(self.now_ms, self.out.wake_ms or 0)
+            self.out.take(self.out.core.on_tick(self.now_ms))
+        assert self.out.core.outstanding == 0
+        for (sender, seq), items in self.sent.items():
+            assert sorted(self.out.outcomes[sender, seq]) == list(range(len(items)))
+
+
+Delivering.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestDelivering = Delivering.TestCase
