@@ -6,6 +6,19 @@ what a bound refuses is counted by reason. Groups are in alphabetical order, nam
 
 from typing import Final
 
+# client: our own Forward client
+client_ack_seconds_max: Final = 30.0  # without an ack, until the connection is made anew
+client_chunk_bytes_max: Final = 1024 * 1024  # entries of one chunk
+client_chunk_events_max: Final = 1_000  # likewise
+client_chunks_unacked_max: Final = 32  # sent and not confirmed; then `send` waits
+client_close_seconds: Final = 10.0  # for the last events to be confirmed
+client_connect_seconds_max: Final = 5.0  # one attempt, handshake included
+client_queue_events_max: Final = 100_000  # tracked and not yet sent; then `track` waits
+client_redial_seconds_max: Final = 5.0  # pause between attempts to connect
+client_redial_seconds_min: Final = 0.05  # first pause
+client_unacked_bytes_max: Final = 8 * 1024 * 1024  # sent and not confirmed
+replay_bad_lines_shown_max: Final = 10  # lines of a replayed file that are no JSON
+
 # clients: connections of strangers
 acks_unread_bytes_max: Final = 1024 * 1024  # acks that wait for a client that does not read
 acks_unread_seconds_max: Final = 30.0  # without reading, until the connection is closed
@@ -124,7 +137,7 @@ plan_name_chars_max: Final = 128  # any name a plan gives; as long as an event's
 plan_nodes_max: Final = 65_536  # keys and values together; a thousand triggers of 30 each, twice
 plan_problems_max: Final = 100  # mistakes shown together; the rest is a number
 plan_text_chars_max: Final = 4_096  # one description, URL or path
-segments_max: Final = 1_024  # segments of one plan
+segments_max: Final = 512  # segments of one plan; their order is found by recursion
 sliding_events_max: Final = 65_536  # sliding_max of one feature: events kept exactly
 steps_max: Final = 16  # steps of one sequence
 triggers_max: Final = 1_024  # triggers of one plan

@@ -16,7 +16,16 @@ from augenblick.limits import (
 
 
 class _EmbeddedServer(uvicorn.Server):
-    """Leaves signals to the process it runs in."""
+    """Leaves signals to the process it runs in, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Also wakes who waits in `listen`."""
+        await super().startup(sockets)
+        self.is_listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -50,8 +59,9 @@ class HttpServer:
         listener = socket.create_server((host, port), family=family, backlog=1024)
         bound: int = listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        while not self._server.started and not self._task.done():
-            await asyncio.sleep(0.005)
+        listening = asyncio.create_task(self._server.is_listening.wait())
+        await asyncio.wait({self._task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
         if self._task.done():
             self._task.result()
         return bound
