@@ -69,7 +69,7 @@ async def receiving() -> AsyncIterator[Receiver]:
 def program(**actions: dict[str, Any]) -> Program:
     """A program with nothing but actions: NAME={channel: value, parameter: value, ...}."""
     made = {
-        name: Action(name, next(iter(parameters)), {} if "log" in parameters else parameters)
+        name: Action(name, next(iter(parameters)), parameters)
         for name, parameters in actions.items()
     }
     empty: dict[str, Any] = {found.name: () for found in fields(Program)}

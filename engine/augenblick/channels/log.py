@@ -13,12 +13,15 @@ STANDARD_OUTPUT = 1
 class LogChannel(Channel):
     """`{log: {}}`; in a cluster the line appears in the log of the delivery process."""
 
-    PARAMETERS = frozenset()
+    PARAMETERS = frozenset({"log"})
     concurrency_max = 256
 
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
-        if parameters:
-            raise PlanError(f"action {action!r}: log has no parameter {min(parameters)!r}")
+        unknown = sorted(set(parameters) - self.PARAMETERS)
+        if unknown:
+            raise PlanError(f"action {action!r}: log has no parameter {unknown[0]!r}")
+        if parameters.get("log") not in (None, {}):
+            raise PlanError(f"action {action!r}: log is written {{log: {{}}}}")
         self._action = action
         self._writer: LineWriter | None = None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from augenblick import limits
-from augenblick.durability.dead_letter_format import (
+from augenblick.durability.formats.dead_letters import (
     SETTLED_LINE,
     decode_line,
     encode_letter,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from augenblick import limits
-from augenblick.durability.dead_letter_format import (
+from augenblick.durability.formats.dead_letters import (
     decode_line,
     encode_letter,
     parse_segment_number,
