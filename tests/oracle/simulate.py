@@ -104,16 +104,20 @@ class Run:
         self.released.append({"kind": "dead_letter", "reason": reason, "time": time, "event": line})
 
     def _print(self) -> None:
-        """What the line released: metrics, then by user and time, else as it came about."""
-        self.released.sort(key=_order)
+        """What the line released: metrics, then by user, time and plan order, else as it came."""
+        plan_order = {trigger.name: order for order, trigger in enumerate(self.plan.triggers)}
+        self.released.sort(key=lambda record: _order(record, plan_order))
         self.records += self.released
         self.released.clear()
 
 
-def _order(record: Record) -> tuple[bool, str, int]:
+def _order(record: Record, plan_order: dict[str, int]) -> tuple[bool, str, int, int]:
+    """Metrics and their triggers keep the order in which they came about, and come first."""
     user = record.get("user")
+    if user is None:
+        return record["kind"] == "dead_letter", "", 0, 0
     time = record.get("time", record.get("end"))
-    return user is not None, user or "", time if isinstance(time, int) and user is not None else 0
+    return True, user, time, plan_order.get(record.get("trigger", ""), len(plan_order))
 
 
 def parse_lines(lines: Iterable[bytes]) -> list[Any]:
