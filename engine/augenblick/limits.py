@@ -33,7 +33,7 @@ receive_step_bytes: Final = 16 * 1024  # least room for the next read of an inco
 dead_letter_bytes_max: Final = 512 * 1024  # one line; an event of event_bytes_max in base64 fits
 dead_letter_list_max: Final = 1_000  # letters in one answer of `dead-letters list`
 dead_letter_reasons_max: Final = 256  # reasons counted apart; they are codes, but peers send them
-dead_letter_retry_max: Final = 10_000  # letters taken by one `dead-letters retry`: a full outbox
+dead_letter_retry_max: Final = 10_000  # letters taken by one `dead-letters retry`
 dead_letter_segment_bytes_max: Final = (
     8 * 1024 * 1024
 )  # one file, small enough to open in an editor
@@ -49,7 +49,7 @@ delivery_attempts_max: Final = 12  # attempts of one delivery
 delivery_backoff_ms_max: Final = 300_000  # between two attempts: a target that is back is soon met
 delivery_concurrency_max: Final = 1_024  # attempts at once for one action
 delivery_finished_keys_max: Final = 65_536  # final records remembered, so that none is sent twice
-delivery_outbox_max: Final = 10_000  # deliveries that wait for one action; some 20 MB at 2 kB each
+delivery_outbox_max: Final = 50_000  # deliveries that wait for one action: 115 MB of firings
 delivery_retry_after_ms_max: Final = 3_600_000  # what a target may ask for
 delivery_total_ms_max: Final = 6 * 3_600_000  # from arrival to the last attempt
 record_outcomes_max: Final = 1_000  # outcomes in one RECORDS_DONE: 17 kB of link_header_bytes_max
@@ -169,3 +169,16 @@ status_ended_shards_max: Final = 64  # ended shards whose counts stay in the sum
 status_log_lines_max: Final = 50  # latest warnings shown by `status`
 stop_phase_ms_max: Final = 10_000  # one phase of the orderly stop
 tick_ms: Final = 10  # of every core; a deadline is noticed within that
+
+# ownership of directories
+lock_patience_seconds: Final = 5.0  # a silent owner of a directory lives so long, then it is killed
+lock_poll_seconds: Final = 0.02  # a killed owner's lock is free within 2 ms
+lock_wait_seconds_max: Final = 20.0  # then taking a directory over has failed
+
+# ray: the Ray that `serve` starts
+process_log_bytes_max: Final = 50_000_000  # standard output of one process; one older file is kept
+ray_folder_bytes_max: Final = 20  # Ray adds 75 to 85 for a socket's name; the system allows 107
+ray_start_seconds_max: Final = 60.0  # a slow machine's first start reads 200 MB from disk
+ray_stop_seconds_max: Final = 5.0  # then what is left of it is killed
+ready_seconds_max: Final = 60.0  # from Ray's start to every process connected
+stop_seconds_max: Final = 45.0  # the orderly stop; each of its four phases is bounded too

@@ -1,0 +1,87 @@
+"""The keys of each occasion of a trigger; ``plan.occasions`` holds what they mean, a file for each."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
+
+from augenblick import limits
+from augenblick.plan.model.base import Condition, Model, PositiveDuration
+from augenblick.plan.model.events import EventList, Events, EventWhere, events_tag
+
+
+class WhenKeys(Model):
+    """Fires when an event makes a condition true; beside another occasion a further condition."""
+
+    when: Condition | None = Field(None, description="a condition on the user's state")
+    fire: Literal["rise", "each", "once"] | None = Field(
+        None, description="at each rise (rise), each event for which it is true, or once per user"
+    )
+
+
+class EventKeys(Model):
+    """Fires at each event."""
+
+    event: Events | None = Field(None, description="the event")
+    where: Condition | None = Field(None, description="a condition on the event's properties")
+
+
+class Absence(Model):
+    """The last step of a sequence: none of these events until the deadline."""
+
+    not_: Events = Field(alias="not", description="events that must not come")
+    for_: PositiveDuration | None = Field(
+        None, alias="for", description="how long after the step before it (`within`)"
+    )
+
+
+def _step_tag(value: Any) -> str:
+    if isinstance(value, Absence) or (
+        isinstance(value, dict) and ("not" in value or "not_" in value)
+    ):
+        return "<not>"
+    return events_tag(value)
+
+
+Step = Annotated[
+    Annotated[StrictStr, Tag("<name>")]
+    | Annotated[EventList, Tag("<list>")]
+    | Annotated[EventWhere, Tag("<event>")]
+    | Annotated[Absence, Tag("<not>")],
+    Discriminator(_step_tag),
+]
+
+
+class SequenceKeys(Model):
+    """Fires at each match of steps that follow each other, or at the deadline of a last ``not``."""
+
+    sequence: Annotated[list[Step], Field(max_length=limits.steps_max)] | None = Field(
+        None, description="the steps"
+    )
+    within: PositiveDuration | None = Field(
+        None, description="the longest from the first to the last positive step"
+    )
+    match: StrictStr | None = Field(None, description="a field that has one value in all steps")
+    timer: Literal["restart", "each", "keep"] | None = Field(
+        None, description="what a repeat of the step before a last `not` does (restart)"
+    )
+    strict: StrictBool = Field(False, description="nothing may come between the steps")
+    order: Literal["event_time"] | None = Field(None, description="wait, and follow event time")
+    partial_max: Annotated[StrictInt, Field(ge=1, le=limits.partials_max)] | None = Field(
+        None, description="unfinished matches kept per user and value (64)"
+    )
+
+
+def _actor(value: str) -> str:
+    module, colon, name = value.partition(":")
+    if not colon or not name.isidentifier() or not all(p.isidentifier() for p in module.split(".")):
+        raise ValueError(f"{value!r} is no class; write module:Class")
+    return value
+
+
+class ActorKeys(Model):
+    """Fires what a class of your own returns for its events."""
+
+    actor: Annotated[StrictStr, AfterValidator(_actor)] | None = Field(
+        None, description="module:Class, a TriggerActor"
+    )
+    params: dict[str, Any] = Field({}, description="handed to the class")

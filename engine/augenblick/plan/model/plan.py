@@ -1,0 +1,59 @@
+"""The whole plan: one YAML file, or the same model made in Python."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr, StrictStr, ValidationError
+
+from augenblick.plan.document import Document
+from augenblick.plan.model.actions import Action
+from augenblick.plan.model.base import Condition, EventName, Identifier, Label, Model
+from augenblick.plan.model.events import EventSchema
+from augenblick.plan.model.features import AnyFeature, AnyMetric
+from augenblick.plan.model.settings import Emit, Policies, SessionSettings, TimeSettings
+from augenblick.plan.model.trigger import Trigger
+
+
+def _zone(value: str) -> str:
+    parts = value.split("/")
+    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum()
+               for part in parts):  # fmt: skip
+        raise ValueError(f"{value!r} is no time zone; write one like Europe/Berlin or UTC")
+    return value
+
+
+class Plan(Model):
+    """What to watch and what to do: events, features, segments, metrics, triggers, actions."""
+
+    plan: Label = Field(description="the plan's name")
+    zone: Annotated[StrictStr, AfterValidator(_zone)] | None = Field(
+        None, description="time zone of calendar windows"
+    )
+    sessions: SessionSettings = Field(SessionSettings(), description="when a session ends")
+    time: TimeSettings = Field(TimeSettings(), description="how event time is treated")
+    events: dict[EventName, EventSchema] | None = Field(None, description="the tracking plan")
+    unknown_events: Literal["accept", "refuse"] = Field(
+        "accept", description="what happens to events that `events` does not declare"
+    )
+    features: dict[Identifier, AnyFeature] = Field({}, description="per user")
+    segments: dict[Identifier, Condition] = Field({}, description="named conditions on a user")
+    metrics: dict[Identifier, AnyMetric] = Field({}, description="across users")
+    triggers: dict[Label, Trigger] = Field({}, description="the rules")
+    actions: dict[Label, Action] = Field({}, description="what can be done")
+    policies: Policies = Field(Policies(), description="defaults for triggers")
+    emit: Emit = Field(Emit(), description="what leaves besides firings")
+
+    _document: Document | None = PrivateAttr(None)
+
+    @property
+    def document(self) -> Document | None:
+        """The text it was read from; None for a plan made in Python."""
+        return self._document
+
+    def __init__(self, **data: Any) -> None:
+        """Makes a plan of Python values. Raises PlanErrors naming the path of each mistake."""
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            from augenblick.plan.model.translate import plan_errors
+
+            raise plan_errors(error) from error

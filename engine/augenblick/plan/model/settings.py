@@ -1,0 +1,68 @@
+"""The settings of a plan: sessions, time, policies, what else leaves."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, StrictStr
+
+from augenblick.plan.model.base import Duration, Identifier, Model, PositiveDuration
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+ActionNames = StrictStr | list[StrictStr]
+
+
+class SessionSettings(Model):
+    """When a user's session ends."""
+
+    not_built: ClassVar = {"ends_on": "`ends_on`"}
+
+    gap: PositiveDuration = Field(30 * MINUTE_MS, description="the inactivity that ends it")
+    max: PositiveDuration = Field(12 * HOUR_MS, description="the longest it may last")
+
+
+class TimeSettings(Model):
+    """How event time is treated."""
+
+    lateness: Duration = Field(5_000, description="how far out of order events may be")
+    future: Duration = Field(
+        5 * MINUTE_MS, description="how far ahead of its arrival a time may be"
+    )
+    idle: PositiveDuration = Field(
+        1_000, description="silence after which a source's clock goes on"
+    )
+    clock: Literal["wall", "event"] | None = Field(
+        None, description="what moves time; the command's own flag wins"
+    )
+    dedup: Duration = Field(10 * MINUTE_MS, description="how long an event's id is remembered")
+    ttl: PositiveDuration = Field(90 * DAY_MS, description="how long an idle user is kept")
+
+
+class Policies(Model):
+    """Defaults for every trigger."""
+
+    not_built: ClassVar = {
+        name: f"`{name}`"
+        for name in (
+            "cap",
+            "contact_cap",
+            "quiet_hours",
+            "control",
+            "variants",
+            "priority",
+            "expires",
+        )
+    }
+
+    cooldown: PositiveDuration | None = Field(
+        None, description="a trigger's shortest time between two firings of a user"
+    )
+
+
+class Emit(Model):
+    """Which records leave besides firings, and by which actions."""
+
+    session: ActionNames | None = Field(None, description="each closed session")
+    window: dict[Identifier, ActionNames] = Field({}, description="each closed window of a feature")
+    metric: dict[Identifier, ActionNames] = Field({}, description="each closed window of a metric")

@@ -1,0 +1,29 @@
+"""A trigger as a plan writes it: one occasion's keys and what all triggers have."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, StrictStr
+
+from augenblick.plan.model.base import PositiveDuration, Text
+from augenblick.plan.model.occasions import ActorKeys, EventKeys, SequenceKeys, WhenKeys
+from augenblick.plan.model.settings import ActionNames
+
+OCCASIONS_NOT_BUILT = ("at", "every")
+_NOT_BUILT = ("past", "purpose", "cap", "quiet_hours", "control", "variants", "priority", "slot")
+
+
+class Trigger(ActorKeys, SequenceKeys, EventKeys, WhenKeys):
+    """A rule: when it is looked at, a further condition, and what is to be done."""
+
+    not_built: ClassVar = {
+        **{name: f"the occasion `{name}`" for name in OCCASIONS_NOT_BUILT},
+        **{name: f"`{name}`" for name in (*_NOT_BUILT, "expires")},
+    }
+
+    description: Text | None = Field(None, description="for people")
+    then: ActionNames | None = Field(None, description="one action or a list; none: only recorded")
+    values: list[StrictStr] = Field([], description="features sent along")
+    mode: Literal["live", "shadow", "off"] = Field("live", description="shadow: recorded, not done")
+    cooldown: PositiveDuration | None = Field(
+        None, description="the shortest time between two firings of a user"
+    )
