@@ -1,6 +1,6 @@
 # cython: language_level=3
 """What the native modules keep to themselves, for tests only."""
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from augenblick_native.check cimport write_decimal

@@ -166,11 +166,11 @@ cdef Status scan_props(
 ) noexcept nogil:
     cdef Text key
     cdef uint32_t value_class = 0
-    cdef uint32_t index
+    cdef uint32_t _index
     cdef Status status
     required[0] = 0
     rules.scans += 1
-    for index in range(pairs):
+    for _index in range(pairs):
         status = read_key(cursor, &key)
         if unlikely(status != STATUS_OK):
             return status
@@ -189,10 +189,10 @@ cdef Status scan_context(Cursor* cursor, Event* event) noexcept nogil:
     cdef Text key
     cdef const uint8_t* pair_at
     cdef uint32_t value_class = 0
-    cdef uint32_t index
+    cdef uint32_t _index
     cdef Status status
     event.context_at = cursor.at
-    for index in range(event.context_pairs):
+    for _index in range(event.context_pairs):
         pair_at = cursor.at
         status = read_key(cursor, &key)
         if unlikely(status != STATUS_OK):
@@ -212,9 +212,9 @@ cdef Status scan_context(Cursor* cursor, Event* event) noexcept nogil:
 cdef Status scan_consent(Cursor* cursor, uint32_t purposes) noexcept nogil:
     cdef uint32_t value_class = 0
     cdef uint32_t count = 0
-    cdef uint32_t index
+    cdef uint32_t _index
     cdef Status status
-    for index in range(purposes):
+    for _index in range(purposes):
         status = check_head(cursor, &value_class, &count)
         if status != STATUS_OK:
             return status
@@ -323,7 +323,7 @@ cdef inline Status scan_pair(
 
 
 cdef Status scan_event(Cursor* cursor, EventRules* rules, Event* event) noexcept nogil:
-    cdef uint32_t index
+    cdef uint32_t _index
     cdef uint32_t required = 0
     cdef Cursor props
     cdef EventRule* scanned_by = NULL
@@ -347,7 +347,7 @@ cdef Status scan_event(Cursor* cursor, EventRules* rules, Event* event) noexcept
     if event.pairs > left(cursor):
         return STATUS_TRUNCATED
     event.pairs_at = cursor.at
-    for index in range(event.pairs):
+    for _index in range(event.pairs):
         if event.props_at == NULL:
             scanned_by = event.rule
         status = scan_pair(cursor, rules, event, &required)

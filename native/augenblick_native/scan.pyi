@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, final
 
 from augenblick_native.status import STATUS_NAMES, ScanError
 
@@ -7,6 +7,7 @@ __all__ = ["LIMITS", "NO_TIME", "STATUS_NAMES", "Routed", "Router", "ScanError",
 NO_TIME: int
 LIMITS: dict[str, int]
 
+@final
 class Source:
     max_event_ms: int
     ingest_ms: int
@@ -15,6 +16,7 @@ class Source:
     late: int
     def __init__(self) -> None: ...
 
+@final
 class Routed:
     @property
     def events(self) -> int: ...
@@ -25,6 +27,7 @@ class Routed:
     @property
     def last_event_ms(self) -> int: ...
 
+@final
 class Router:
     watermark_ms: int
     others_min_ms: int
@@ -39,7 +42,7 @@ class Router:
     def future_ms(self) -> int: ...
     @property
     def shard_count(self) -> int: ...
-    def __init__(self, program: Any, hash_key: bytes) -> None: ...
+    def __new__(cls, program: Any, hash_key: bytes) -> Router: ...
     def set_table(self, shard_of_key_group: Any) -> None: ...
     def route(
         self,

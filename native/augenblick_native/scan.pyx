@@ -6,6 +6,7 @@ it (time, watermark, ingest time, user key, number, fingerprint) and appends it 
 shard that owns the user.  A refused event is listed with its reason and hurts no other.
 Beside it the one scan that client protocols need: `skip`.
 """
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -91,6 +92,7 @@ cdef struct Batch:
     bint failed                 # out of memory
 
 
+@cython.final
 cdef class Source:
     """What the watermark needs to know of one source of events, and its counters.
 
@@ -115,6 +117,7 @@ cdef class Source:
         self.max_event_clock_ms = INT64_MIN
 
 
+@cython.final
 cdef class Routed:
     """What one call of Router.route did.
 
@@ -130,6 +133,7 @@ cdef class Routed:
     cdef readonly int64_t last_event_ms
 
 
+@cython.final
 cdef class Router:
     """Checks, stamps and sorts the events of one gateway.
 
