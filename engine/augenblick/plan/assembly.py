@@ -1,7 +1,8 @@
-"""Puts a checked plan together as a program: every thing gets its index, every condition its code."""
+"""Puts a checked plan together as a program: things get an index, conditions their code."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol, TypeVar
 
 from augenblick.plan.checked import Checked
 from augenblick.plan.conditions.tokens import ConditionError
@@ -25,6 +26,7 @@ from augenblick.plan.program import (
 )
 from augenblick.plan.resolved import (
     EventSet,
+    ExpressionMetric,
     NamedSegment,
     Resolved,
     StoredFeature,
@@ -36,6 +38,16 @@ from augenblick.plan.tables import Tables
 from augenblick.plan.triggers import ResolvedTrigger
 from augenblick.plan.values import ResolvedValue
 from augenblick.plan.versions import Versions, plan_hash
+
+T = TypeVar("T")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+N = TypeVar("N", bound=_Named)
 
 
 def assemble(checked: Checked, *, emit_all: bool = False) -> Program | None:
@@ -64,16 +76,15 @@ class _Assembly:
         for name in plan.segments:
             tables.event(f"{name}.enters")
             tables.event(f"{name}.leaves")
-        features = tuple(found for one in checked.features if (found := self._feature(one)))
-        segments = tuple(found for one in checked.segments if (found := self._segment(one)))
-        metrics = tuple(found for one in checked.metrics if (found := self._metric(one)))
+        features = self._all("features", checked.features, self._feature)
+        segments = self._all("segments", checked.segments, self._segment)
+        metrics = self._all("metrics", checked.metrics, self._metric)
         live = [trigger for trigger in checked.triggers if trigger.spec.mode != "off"]
-        triggers = [self._trigger(one) for one in live if not one.across_users]
-        metric_triggers = [self._metric_trigger(one) for one in live if one.across_users]
-        metric_values = [
-            (one.name, self._code(one.expression, ("metrics", one.name)))
-            for one in checked.expression_metrics
-        ]
+        per_user = [trigger for trigger in live if not trigger.across_users]
+        triggers = self._all("triggers", per_user, self._trigger)
+        across = [trigger for trigger in live if trigger.across_users]
+        metric_triggers = self._all("triggers", across, self._metric_trigger)
+        metric_values = self._all("metrics", checked.expression_metrics, self._metric_value)
         if len(self._problems.found) > before:
             return None
         return Program(
@@ -97,10 +108,10 @@ class _Assembly:
             selectors=tables.selectors,
             features=features,
             segments=segments,
-            triggers=tuple(trigger for trigger in triggers if trigger is not None),
+            triggers=triggers,
             metrics=metrics,
-            metric_triggers=tuple(trigger for trigger in metric_triggers if trigger is not None),
-            metric_values=tuple(metric_values),
+            metric_triggers=metric_triggers,
+            metric_values=metric_values,
             actions={name: program_action(name, one) for name, one in plan.actions.items()},
             emit_session=action_names(plan.emit.session),
             emit_window={
@@ -116,6 +127,11 @@ class _Assembly:
             uses_session_events=self._uses_session_events(tables.selectors),
         )
 
+    def _all(self, section: str, items: list[N], make: Callable[[N], T]) -> tuple[T, ...]:
+        """One thing of the program for each; those whose condition is too large are noted."""
+        found = (self._noted((section, item.name), partial(make, item)) for item in items)
+        return tuple(one for one in found if one is not None)
+
     def _schema(self, event: str) -> Schema:
         schema: dict[str, PropertyType] = (self._plan.events or {})[event]
         props = []
@@ -124,107 +140,98 @@ class _Assembly:
             props.append(SchemaProperty(name, kind, bool(null)))  # type: ignore[arg-type]
         return Schema(self._tables.event(event), tuple(props))
 
-    def _feature(self, feature: StoredFeature) -> Feature | None:
-        with self._noting(("features", feature.name)):
-            tables = self._tables
-            windowed = feature.window in EMITTED_WINDOWS
-            return Feature(
-                name=feature.name,
-                aggregate=feature.aggregate,
-                window=feature.window,
-                size_ms=feature.size_ms,
-                every_ms=feature.every_ms,
-                selector=tables.selector(feature.events),
-                value=tables.operand(feature.value),
-                by=tables.operand(feature.by),
-                by_name=feature.by.text if feature.by else "",
-                by_max=feature.by_max,
-                list_max=feature.list_max,
-                sliding_max=feature.sliding_max,
-                reset_selector=tables.selector(feature.reset),
-                keep=feature.keep_ms,
-                emitted=windowed and (self._emit_all or feature.name in self._plan.emit.window),
-                version=self._versions.feature(feature),
-            )
-        return None
+    def _feature(self, feature: StoredFeature) -> Feature:
+        tables = self._tables
+        windowed = feature.window in EMITTED_WINDOWS
+        return Feature(
+            name=feature.name,
+            aggregate=feature.aggregate,
+            window=feature.window,
+            size_ms=feature.size_ms,
+            every_ms=feature.every_ms,
+            selector=tables.selector(feature.events),
+            value=tables.operand(feature.value),
+            by=tables.operand(feature.by),
+            by_name=feature.by.text if feature.by else "",
+            by_max=feature.by_max,
+            list_max=feature.list_max,
+            sliding_max=feature.sliding_max,
+            reset_selector=tables.selector(feature.reset),
+            keep=feature.keep_ms,
+            emitted=windowed and (self._emit_all or feature.name in self._plan.emit.window),
+            version=self._versions.feature(feature),
+        )
 
-    def _segment(self, segment: NamedSegment) -> Segment | None:
-        with self._noting(("segments", segment.name)):
-            tables, condition = self._tables, segment.condition
-            return Segment(
-                name=segment.name,
-                code=tables.code(condition),
-                features=tuple(tables.feature(one) for one in features_read(condition)),
-                segments=tuple(tables.segment(one) for one in segments_read(condition)),
-                enters_event=tables.event(f"{segment.name}.enters"),
-                leaves_event=tables.event(f"{segment.name}.leaves"),
-                version=self._versions.segment(segment),
-            )
-        return None
+    def _segment(self, segment: NamedSegment) -> Segment:
+        tables, condition = self._tables, segment.condition
+        return Segment(
+            name=segment.name,
+            code=tables.code(condition),
+            features=tuple(tables.feature(one) for one in features_read(condition)),
+            segments=tuple(tables.segment(one) for one in segments_read(condition)),
+            enters_event=tables.event(f"{segment.name}.enters"),
+            leaves_event=tables.event(f"{segment.name}.leaves"),
+            version=self._versions.segment(segment),
+        )
 
-    def _metric(self, metric: StoredMetric) -> Metric | None:
-        with self._noting(("metrics", metric.name)):
-            return Metric(
-                name=metric.name,
-                aggregate=metric.aggregate,
-                selector=self._tables.selector(metric.events),
-                value=self._tables.operand(metric.value),
-                by=self._tables.operand(metric.by),
-                by_name=metric.by.text if metric.by else "",
-                size_ms=metric.size_ms,
-            )
-        return None
+    def _metric(self, metric: StoredMetric) -> Metric:
+        return Metric(
+            name=metric.name,
+            aggregate=metric.aggregate,
+            selector=self._tables.selector(metric.events),
+            value=self._tables.operand(metric.value),
+            by=self._tables.operand(metric.by),
+            by_name=metric.by.text if metric.by else "",
+            size_ms=metric.size_ms,
+        )
 
-    def _trigger(self, trigger: ResolvedTrigger) -> Trigger | None:
-        path: Path = ("triggers", trigger.name)
-        with self._noting(path):
-            tables, rule, spec = self._tables, trigger.rule, trigger.spec
-            alone = rule.kind == "when" and trigger.when is not None
-            return Trigger(
-                name=trigger.name,
-                kind=rule.kind,
-                fire=rule.fire,
-                when=tables.code(trigger.when),
-                selector=tables.selector(rule.events),
-                feeds=self._feeds(trigger.when) if alone and trigger.when else (),
-                group=tables.operand(trigger.group),
-                group_name=trigger.group.text if trigger.group else "",
-                steps=tuple(
-                    Step(tables.selector(step.events), step.negated, step.for_ms)
-                    for step in rule.steps
-                ),
-                within_ms=rule.within_ms,
-                match=tables.operand(rule.match),
-                match_name=rule.match.text if rule.match else "",
-                timer=rule.timer,
-                event_time=rule.event_time,
-                strict=rule.strict,
-                partial_max=rule.partial_max,
-                cooldown_ms=self._cooldown_ms(trigger),
-                values=tuple(self._value(value) for value in trigger.values),
-                mode="shadow" if spec.mode == "shadow" else "live",
-                version=self._versions.trigger(trigger),
-                actions=action_names(spec.then),
-                actor=rule.actor,
-                params=rule.params,
-            )
-        return None
+    def _trigger(self, trigger: ResolvedTrigger) -> Trigger:
+        tables, rule, spec = self._tables, trigger.rule, trigger.spec
+        alone = rule.kind == "when" and trigger.when is not None
+        return Trigger(
+            name=trigger.name,
+            kind=rule.kind,
+            fire=rule.fire,
+            when=tables.code(trigger.when),
+            selector=tables.selector(rule.events),
+            feeds=self._feeds(trigger.when) if alone and trigger.when else (),
+            group=tables.operand(trigger.group),
+            group_name=trigger.group.text if trigger.group else "",
+            steps=tuple(
+                Step(tables.selector(step.events), step.negated, step.for_ms) for step in rule.steps
+            ),
+            within_ms=rule.within_ms,
+            match=tables.operand(rule.match),
+            match_name=rule.match.text if rule.match else "",
+            timer=rule.timer,
+            event_time=rule.event_time,
+            strict=rule.strict,
+            partial_max=rule.partial_max,
+            cooldown_ms=self._cooldown_ms(trigger),
+            values=tuple(self._value(value) for value in trigger.values),
+            mode="shadow" if spec.mode == "shadow" else "live",
+            version=self._versions.trigger(trigger),
+            actions=action_names(spec.then),
+            actor=rule.actor,
+            params=rule.params,
+        )
 
-    def _metric_trigger(self, trigger: ResolvedTrigger) -> MetricTrigger | None:
+    def _metric_trigger(self, trigger: ResolvedTrigger) -> MetricTrigger:
         assert trigger.when is not None
-        with self._noting(("triggers", trigger.name)):
-            return MetricTrigger(
-                name=trigger.name,
-                metrics=tuple(self._tables.metric(one) for one in trigger.when.metrics()),
-                when=self._tables.code(trigger.when),
-                fire=trigger.rule.fire,
-                cooldown_ms=self._cooldown_ms(trigger),
-                values=tuple(self._value(value) for value in trigger.values),
-                mode="shadow" if trigger.spec.mode == "shadow" else "live",
-                version=self._versions.trigger(trigger),
-                actions=action_names(trigger.spec.then),
-            )
-        return None
+        return MetricTrigger(
+            name=trigger.name,
+            metrics=tuple(self._tables.metric(one) for one in trigger.when.metrics()),
+            when=self._tables.code(trigger.when),
+            fire=trigger.rule.fire,
+            cooldown_ms=self._cooldown_ms(trigger),
+            values=tuple(self._value(value) for value in trigger.values),
+            mode="shadow" if trigger.spec.mode == "shadow" else "live",
+            version=self._versions.trigger(trigger),
+            actions=action_names(trigger.spec.then),
+        )
+
+    def _metric_value(self, metric: ExpressionMetric) -> tuple[str, int]:
+        return metric.name, self._tables.code(metric.expression)
 
     def _feeds(self, when: Resolved) -> tuple[int, ...]:
         """The selectors of all events that can change a condition."""
@@ -248,14 +255,10 @@ class _Assembly:
         own = {self._tables.event(SESSION_START), self._tables.event(SESSION_END)}
         return any(own & set(selector.event_ids or ()) for selector in selectors)
 
-    def _code(self, condition: Resolved, path: Path) -> int:
-        with self._noting(path):
-            return self._tables.code(condition)
-        return NONE
-
-    @contextmanager
-    def _noting(self, path: Path) -> Iterator[None]:
+    def _noted(self, path: Path, make: Callable[[], T]) -> T | None:
+        """What ``make`` makes; None with the mistake noted when a condition is too large."""
         try:
-            yield
+            return make()
         except ConditionError as error:
             self._problems.add(path, error.message)
+            return None

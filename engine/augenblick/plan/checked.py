@@ -14,7 +14,7 @@ from augenblick.plan.triggers import ResolvedTrigger
 
 @dataclass(frozen=True)
 class Checked:
-    """``segments`` in dependency order, all else in the plan's; complete if no problem was noted."""
+    """``segments`` in dependency order, all else in the plan's; complete if nothing was noted."""
 
     checking: Checking
     features: list[StoredFeature]

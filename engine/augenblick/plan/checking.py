@@ -1,8 +1,8 @@
 """The state of checking one plan: its names, what they mean so far, and the mistakes found.
 
 Features, segments and metrics are looked up on demand, so that they may stand in any order; each is
-resolved once. A definition that is wrong is said once, at its own line, and silently breaks whatever
-reads it.
+resolved once. A definition that is wrong is said once, at its own line, and silently breaks
+whatever reads it.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Durations as a plan writes them: a whole number and a unit, ``250ms 30s 5m 12h 7d``.
 
-Called by the model (``over``, ``within``, ...) and by the tokenizer of conditions. Inside the engine
-a duration is whole milliseconds.
+Called by the model (``over``, ``within``, ...) and by the tokenizer of conditions. Inside the
+engine a duration is whole milliseconds.
 """
 
 import re

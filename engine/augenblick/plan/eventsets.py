@@ -120,7 +120,8 @@ def _split(checking: Checking, item: _Item) -> tuple[str, Ref] | None:
     if split is None or not split[1]:
         checking.problems.add(
             item.path,
-            f"{item.text!r} names no property: write EVENT.property, or {{..: property, of: EVENT}}",
+            f"{item.text!r} names no property: write EVENT.property, or the property beside "
+            "`of: EVENT`",
         )
         return None
     try:

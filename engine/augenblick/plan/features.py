@@ -1,4 +1,4 @@
-"""What a feature of the plan means. Looked up on demand by name, checked as a whole by ``compiler``."""
+"""What a feature of the plan means; looked up on demand, by its name."""
 
 from typing import cast
 

@@ -1,7 +1,7 @@
 """Loads a plan from a file or a text: reads it, validates it, checks it as a whole.
 
-Everything wrong is reported together: what fails to validate is left out, and the rest is checked as
-if it were there.
+Everything wrong is reported together: what fails to validate is left out, and the rest is checked
+as if it were there.
 """
 
 from copy import deepcopy

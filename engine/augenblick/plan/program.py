@@ -1,15 +1,15 @@
 """The flat program a plan compiles to: the one thing the native kernel and router read.
 
-Made by ``plan.compiler``; read by ``binding``. Frozen dataclasses over tuples of plain values, so that
-a program can be compared, hashed and sent without the plan it came from.
+Made by ``plan.compiler``; read by ``binding``. Frozen dataclasses over tuples of plain values, so
+that a program can be compared, hashed and sent without the plan it came from.
 
 Conventions:
 
 - An index of -1 means "none".
 - An *operand* (``OPERAND_*`` or a field index) names one value of the event at hand: 0 and above is
   an index into ``Program.fields``, the negative ones are the event's own fields.
-- A *code* is a tuple of unsigned 32-bit words: one word per operation, ``word & 0xff`` is the ``Op``
-  and ``word >> 8`` its operand. Jump targets are absolute word indexes inside the code.
+- A *code* is a tuple of unsigned 32-bit words: one word per operation, ``word & 0xff`` is the
+  ``Op`` and ``word >> 8`` its operand. Jump targets are absolute word indexes inside the code.
   ``FIELD_OF`` and ``OWN_OF`` take a second word, the event id.
 - Durations are whole milliseconds.
 """
@@ -46,7 +46,7 @@ Clock = Literal["wall", "event"]
 
 
 class Op(IntEnum):
-    """Operations of the stack machine. A missing or wrongly typed operand makes a comparison false."""
+    """Operations of the stack machine; a missing or wrongly typed operand compares false."""
 
     END = 0
     CONST = 1
@@ -110,7 +110,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which events: ``event_ids`` None is every event that is not derived; ``code`` a where-condition or -1."""
+    """Which events: ``event_ids`` None is every event not derived; ``code``: a condition or -1."""
 
     event_ids: tuple[int, ...] | None
     code: int
@@ -120,9 +120,9 @@ class Selector:
 class Feature:
     """A stored per-user aggregate. Expressions over features are inlined where they are read.
 
-    ``size_ms`` and ``every_ms`` are 0 where the window has none; ``every_ms`` divides ``size_ms`` for
-    hopping. ``by`` -1: not grouped. ``reset_selector`` only for ``since``. ``emitted``: its closed
-    windows leave as records.
+    ``size_ms`` and ``every_ms`` are 0 where the window has none; ``every_ms`` divides ``size_ms``
+    for hopping. ``by`` -1: not grouped. ``reset_selector`` only for ``since``. ``emitted``: its
+    closed windows leave as records.
     """
 
     name: str
@@ -145,7 +145,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named condition with its two derived events; ``features`` and ``segments`` it reads, transitively."""
+    """A named condition with its two derived events, and all that it reads, transitively."""
 
     name: str
     code: int
@@ -167,7 +167,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value sent along. ``map_feature`` >= 0: that feature's whole {group: value} map, ``code`` is -1."""
+    """A value sent along; ``map_feature`` >= 0: that feature's whole {group: value} map."""
 
     name: str
     code: int
@@ -209,7 +209,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A tumbling aggregate across users, kept as panes per key group and merged by the coordinator."""
+    """A tumbling aggregate across users: panes per key group, merged by the coordinator."""
 
     name: str
     aggregate: Literal["count", "sum"]

@@ -1,7 +1,8 @@
 """Recognises conditions that YAML has broken because they were not quoted, and says so.
 
-Inside braces ``, [ ] { }``, ``: `` and `` #`` belong to YAML. A condition with one of them is cut in
-two or makes the text unreadable; the mistake is ours to explain, since a plan is full of conditions.
+Inside braces ``, [ ] { }``, ``: `` and `` #`` belong to YAML. A condition with one of them is cut
+in two or makes the text unreadable; the mistake is ours to explain, since a plan is full of
+conditions.
 """
 
 import re

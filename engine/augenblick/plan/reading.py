@@ -1,8 +1,8 @@
 """Reads a plan's YAML 1.2 text into plain data with the place of everything.
 
 The reader works on the parser's events, so that nothing is built before it is allowed: no anchors,
-aliases, tags or second documents, bounded bytes, depth and counts. ``off``, ``n``, ``on`` and ``no``
-are text, as YAML 1.2 says.
+aliases, tags or second documents, bounded bytes, depth and counts. ``off``, ``n``, ``on`` and
+``no`` are text, as YAML 1.2 says.
 """
 
 import re

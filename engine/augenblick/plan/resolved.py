@@ -26,7 +26,7 @@ class Type(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One value of an event: a key of its props or context, or an own field (event user time session)."""
+    """One value of an event: a key of its props or context, or an own field."""
 
     scope: Literal["own", "props", "context"]
     name: str
@@ -52,7 +52,7 @@ class EventRef:
 
 @dataclass(frozen=True, slots=True)
 class EventSet:
-    """Which events: their names in the plan's order (None: every event not derived) and a condition."""
+    """Which events: names in the plan's order (None: every event not derived) and a condition."""
 
     names: tuple[str, ...] | None
     where: "Resolved | None"

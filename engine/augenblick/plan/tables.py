@@ -17,7 +17,7 @@ from augenblick.plan.resolved import (
 
 
 class Tables:
-    """The growing tables of one program; ``features``, ``segments``, ``metrics`` are given whole."""
+    """The growing tables of one program; its named things are given whole."""
 
     def __init__(
         self,

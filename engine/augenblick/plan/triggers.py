@@ -1,4 +1,4 @@
-"""What a trigger of the plan means: its rule, its further condition, what is sent along and done."""
+"""What a trigger of the plan means: its rule, its further condition, its values."""
 
 from dataclasses import dataclass
 

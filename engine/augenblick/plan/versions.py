@@ -1,13 +1,13 @@
 """Versions: a hash of what decides when a thing fires, and nothing else.
 
-A firing's id holds its trigger's version, and the kernel keeps the state of a feature whose name and
-version stay. So these hashes must come out the same in every release, on every machine and for every
-order of keys:
+A firing's id holds its trigger's version, and the kernel keeps the state of a feature whose name
+and version stay. So these hashes must come out the same in every release, on every machine and for
+every order of keys:
 
-- Input is a tree of plain values that says what is meant, not how it was written: names of events and
-  properties, durations in milliseconds, conditions as trees of operations. It holds no index, no
-  default that was left out, no description, and not the name of any feature or segment: these enter
-  by their own version. So renaming a feature changes no trigger's version.
+- Input is a tree of plain values that says what is meant, not how it was written: names of events
+  and properties, durations in milliseconds, conditions as trees of operations. It holds no index,
+  no default that was left out, no description, and not the name of any feature or segment: these
+  enter by their own version. So renaming a feature changes no trigger's version.
 - A trigger's tree holds its occasion, conditions, and through them the features and segments they
   read. ``then``, ``values``, ``mode``, ``cooldown`` and text stay out.
 - What reads sessions holds ``gap`` and ``max``, since they decide where a session ends.

@@ -1,1 +1,1 @@
-"""Conditions: a safe subset of Python expressions, tokenized and parsed by own code, never eval'ed."""
+"""Conditions: a safe subset of Python expressions, parsed by own code, never eval'ed."""

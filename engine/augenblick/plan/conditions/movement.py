@@ -1,9 +1,9 @@
 """Can an event make a condition true? Tells a ``when`` that only time can make true.
 
-A ``when`` alone is read on the state without an event and with it. For each event that feeds it, this
-follows an event in order through the condition: by how much each value can change, and between what
-bounds it then lies. Bounds err on the side of "it can", so that nothing sensible is refused: only
-counts are followed exactly, every other aggregate may move anywhere.
+A ``when`` alone is read on the state without an event and with it. For each event that feeds it,
+this follows an event in order through the condition: by how much each value can change, and between
+what bounds it then lies. Bounds err on the side of "it can", so that nothing sensible is refused:
+only counts are followed exactly, every other aggregate may move anywhere.
 """
 
 from collections.abc import Iterable
@@ -59,7 +59,7 @@ class _Number:
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    """Whether a condition can be true after the event, and whether the event can have made it so."""
+    """Whether a condition can be true after the event, and the event can have made it so."""
 
     possible: bool
     moves: bool

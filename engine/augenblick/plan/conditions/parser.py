@@ -55,12 +55,15 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Node:
-        if self._token.kind == "end":
+        if self._at_end():
             raise ConditionError("the condition is empty", 0)
         node = self._or()
-        if self._token.kind != "end":
+        if not self._at_end():
             raise self._unexpected()
         return node
+
+    def _at_end(self) -> bool:
+        return self._token.kind == "end"
 
     @property
     def _token(self) -> Token:

@@ -1,7 +1,7 @@
 """Looks up the names of a condition and checks its types: syntax tree in, ``Resolved`` out.
 
-What a name means depends on where the condition stands; a ``Scope`` says it. Called by every part of
-the plan that has a condition, through ``Checking.condition``.
+What a name means depends on where the condition stands; a ``Scope`` says it. Called by every part
+of the plan that has a condition, through ``Checking.condition``.
 """
 
 from typing import Protocol

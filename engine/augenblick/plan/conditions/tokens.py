@@ -39,7 +39,7 @@ _DIGITS_MAX = 400
 
 
 class ConditionError(Exception):
-    """A condition that is wrong; ``at`` counts characters from 0. ``not_built``: named by the design."""
+    """A wrong condition; ``at`` counts characters from 0. ``not_built``: a later version has it."""
 
     def __init__(self, message: str, at: int, *, not_built: bool = False) -> None:
         super().__init__(message)
@@ -118,7 +118,8 @@ def _number(match: re.Match[str], at: int) -> int | float:
 
 def _text(text: str, start: int) -> tuple[Token, int]:
     """A literal in single or double quotes."""
-    quote, at, parts = text[start], start + 1, []
+    quote, at = text[start], start + 1
+    parts: list[str] = []
     while at < len(text):
         character = text[at]
         if character == quote:

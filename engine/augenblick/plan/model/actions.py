@@ -1,4 +1,4 @@
-"""Actions: one channel each, with its parameters. Channels of other packages pass unchecked here."""
+"""Actions: one channel each with its parameters; a plug-in's are checked by its channel."""
 
 from functools import cache
 from importlib.metadata import entry_points
@@ -51,9 +51,11 @@ class WebhookAction(Model):
 
     webhook: Annotated[Text, AfterValidator(_url)] = Field(description="the address")
     secret: Annotated[StrictStr, AfterValidator(_secret)] | None = Field(
-        None, description="signs each request: env:NAME or file:PATH"
+        default=None, description="signs each request: env:NAME or file:PATH"
     )
-    timeout: PositiveDuration | None = Field(None, description="how long one attempt may take")
+    timeout: PositiveDuration | None = Field(
+        default=None, description="how long one attempt may take"
+    )
 
 
 class FileAction(Model):

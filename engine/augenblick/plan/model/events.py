@@ -40,7 +40,7 @@ class EventWhere(Model):
     """An event with a condition on its properties: ``{event: NAME, where: COND}``."""
 
     event: StrictStr | list[StrictStr] = Field(description="the event's name, or a list of names")
-    where: Condition | None = Field(None, description="a condition on its properties")
+    where: Condition | None = Field(default=None, description="a condition on its properties")
 
 
 def events_tag(value: Any) -> str:

@@ -16,13 +16,17 @@ class Over(Model):
 
     not_built: ClassVar = {"calendar": "a `calendar` window"}
 
-    sliding: PositiveDuration | None = Field(None, description="the last D up to the instant")
-    tumbling: PositiveDuration | None = Field(
-        None, description="back to back, aligned to the epoch"
+    sliding: PositiveDuration | None = Field(
+        default=None, description="the last D up to the instant"
     )
-    hopping: PositiveDuration | None = Field(None, description="overlapping; needs `every`")
-    every: PositiveDuration | None = Field(None, description="how often a hopping window begins")
-    since: Events | None = Field(None, description="all since the last of these events")
+    tumbling: PositiveDuration | None = Field(
+        default=None, description="back to back, aligned to the epoch"
+    )
+    hopping: PositiveDuration | None = Field(default=None, description="overlapping; needs `every`")
+    every: PositiveDuration | None = Field(
+        default=None, description="how often a hopping window begins"
+    )
+    since: Events | None = Field(default=None, description="all since the last of these events")
 
 
 def _over_tag(value: Any) -> str:
@@ -59,12 +63,14 @@ EventsOrNumber = Annotated[
 class _Aggregate(Model):
     """What a feature and a metric share."""
 
-    count: Events | None = Field(None, description="how many")
-    sum: Events | None = Field(None, description="the sum of EVENT.property")
-    of: Events | None = Field(None, description="long form: the event, e.g. {sum: value, of: NAME}")
-    where: Condition | None = Field(None, description="only events for which this holds")
-    by: StrictStr | None = Field(None, description="group by this field")
-    over: AnyOver | None = Field(None, description="the window")
+    count: Events | None = Field(default=None, description="how many")
+    sum: Events | None = Field(default=None, description="the sum of EVENT.property")
+    of: Events | None = Field(
+        default=None, description="long form: the event, e.g. {sum: value, of: NAME}"
+    )
+    where: Condition | None = Field(default=None, description="only events for which this holds")
+    by: StrictStr | None = Field(default=None, description="group by this field")
+    over: AnyOver | None = Field(default=None, description="the window")
 
 
 class Feature(_Aggregate):
@@ -76,22 +82,27 @@ class Feature(_Aggregate):
         "q": "`q`",
     }
 
-    min: Events | None = Field(None, description="the smallest EVENT.property")
+    min: Events | None = Field(default=None, description="the smallest EVENT.property")
     max: EventsOrNumber | None = Field(
-        None, description="the largest EVENT.property; beside `list` the most items kept"
+        default=None, description="the largest EVENT.property; beside `list` the most items kept"
     )
-    avg: Events | None = Field(None, description="the mean of EVENT.property")
-    first: Events | None = Field(None, description="the earliest EVENT.property")
-    last: Events | None = Field(None, description="the latest EVENT.property")
-    list_: Events | None = Field(None, alias="list", description="the latest EVENT.property values")
+    avg: Events | None = Field(default=None, description="the mean of EVENT.property")
+    first: Events | None = Field(default=None, description="the earliest EVENT.property")
+    last: Events | None = Field(default=None, description="the latest EVENT.property")
+    list_: Events | None = Field(
+        default=None, alias="list", description="the latest EVENT.property values"
+    )
     by_max: StrictInt | None = Field(
-        None, ge=1, le=limits.by_groups_max, description="groups kept per user (64)"
+        default=None, ge=1, le=limits.by_groups_max, description="groups kept per user (64)"
     )
     sliding_max: StrictInt | None = Field(
-        None, ge=2, le=limits.sliding_events_max, description="events kept exactly per user (256)"
+        default=None,
+        ge=2,
+        le=limits.sliding_events_max,
+        description="events kept exactly per user (256)",
     )
     keep: AnyKeep | None = Field(
-        None, description="lifetime only: keeps its user longer than `ttl`"
+        default=None, description="lifetime only: keeps its user longer than `ttl`"
     )
 
 

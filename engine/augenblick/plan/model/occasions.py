@@ -1,4 +1,4 @@
-"""The keys of each occasion of a trigger; ``plan.occasions`` holds what they mean, a file for each."""
+"""The keys of each occasion of a trigger; ``plan.occasions`` holds what they mean."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,17 +12,20 @@ from augenblick.plan.model.events import EventList, Events, EventWhere, events_t
 class WhenKeys(Model):
     """Fires when an event makes a condition true; beside another occasion a further condition."""
 
-    when: Condition | None = Field(None, description="a condition on the user's state")
+    when: Condition | None = Field(default=None, description="a condition on the user's state")
     fire: Literal["rise", "each", "once"] | None = Field(
-        None, description="at each rise (rise), each event for which it is true, or once per user"
+        default=None,
+        description="at each rise (rise), each event for which it is true, or once per user",
     )
 
 
 class EventKeys(Model):
     """Fires at each event."""
 
-    event: Events | None = Field(None, description="the event")
-    where: Condition | None = Field(None, description="a condition on the event's properties")
+    event: Events | None = Field(default=None, description="the event")
+    where: Condition | None = Field(
+        default=None, description="a condition on the event's properties"
+    )
 
 
 class Absence(Model):
@@ -30,7 +33,7 @@ class Absence(Model):
 
     not_: Events = Field(alias="not", description="events that must not come")
     for_: PositiveDuration | None = Field(
-        None, alias="for", description="how long after the step before it (`within`)"
+        default=None, alias="for", description="how long after the step before it (`within`)"
     )
 
 
@@ -55,19 +58,23 @@ class SequenceKeys(Model):
     """Fires at each match of steps that follow each other, or at the deadline of a last ``not``."""
 
     sequence: Annotated[list[Step], Field(max_length=limits.steps_max)] | None = Field(
-        None, description="the steps"
+        default=None, description="the steps"
     )
     within: PositiveDuration | None = Field(
-        None, description="the longest from the first to the last positive step"
+        default=None, description="the longest from the first to the last positive step"
     )
-    match: StrictStr | None = Field(None, description="a field that has one value in all steps")
+    match: StrictStr | None = Field(
+        default=None, description="a field that has one value in all steps"
+    )
     timer: Literal["restart", "each", "keep"] | None = Field(
-        None, description="what a repeat of the step before a last `not` does (restart)"
+        default=None, description="what a repeat of the step before a last `not` does (restart)"
     )
-    strict: StrictBool = Field(False, description="nothing may come between the steps")
-    order: Literal["event_time"] | None = Field(None, description="wait, and follow event time")
+    strict: StrictBool = Field(default=False, description="nothing may come between the steps")
+    order: Literal["event_time"] | None = Field(
+        default=None, description="wait, and follow event time"
+    )
     partial_max: Annotated[StrictInt, Field(ge=1, le=limits.partials_max)] | None = Field(
-        None, description="unfinished matches kept per user and value (64)"
+        default=None, description="unfinished matches kept per user and value (64)"
     )
 
 
@@ -82,6 +89,6 @@ class ActorKeys(Model):
     """Fires what a class of your own returns for its events."""
 
     actor: Annotated[StrictStr, AfterValidator(_actor)] | None = Field(
-        None, description="module:Class, a TriggerActor"
+        default=None, description="module:Class, a TriggerActor"
     )
-    params: dict[str, Any] = Field({}, description="handed to the class")
+    params: dict[str, Any] = Field(default={}, description="handed to the class")

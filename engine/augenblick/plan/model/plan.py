@@ -26,21 +26,25 @@ class Plan(Model):
 
     plan: Label = Field(description="the plan's name")
     zone: Annotated[StrictStr, AfterValidator(_zone)] | None = Field(
-        None, description="time zone of calendar windows"
+        default=None, description="time zone of calendar windows"
     )
-    sessions: SessionSettings = Field(SessionSettings(), description="when a session ends")
-    time: TimeSettings = Field(TimeSettings(), description="how event time is treated")
-    events: dict[EventName, EventSchema] | None = Field(None, description="the tracking plan")
+    sessions: SessionSettings = Field(default=SessionSettings(), description="when a session ends")
+    time: TimeSettings = Field(default=TimeSettings(), description="how event time is treated")
+    events: dict[EventName, EventSchema] | None = Field(
+        default=None, description="the tracking plan"
+    )
     unknown_events: Literal["accept", "refuse"] = Field(
-        "accept", description="what happens to events that `events` does not declare"
+        default="accept", description="what happens to events that `events` does not declare"
     )
-    features: dict[Identifier, AnyFeature] = Field({}, description="per user")
-    segments: dict[Identifier, Condition] = Field({}, description="named conditions on a user")
-    metrics: dict[Identifier, AnyMetric] = Field({}, description="across users")
-    triggers: dict[Label, Trigger] = Field({}, description="the rules")
-    actions: dict[Label, Action] = Field({}, description="what can be done")
-    policies: Policies = Field(Policies(), description="defaults for triggers")
-    emit: Emit = Field(Emit(), description="what leaves besides firings")
+    features: dict[Identifier, AnyFeature] = Field(default={}, description="per user")
+    segments: dict[Identifier, Condition] = Field(
+        default={}, description="named conditions on a user"
+    )
+    metrics: dict[Identifier, AnyMetric] = Field(default={}, description="across users")
+    triggers: dict[Label, Trigger] = Field(default={}, description="the rules")
+    actions: dict[Label, Action] = Field(default={}, description="what can be done")
+    policies: Policies = Field(default=Policies(), description="defaults for triggers")
+    emit: Emit = Field(default=Emit(), description="what leaves besides firings")
 
     _document: Document | None = PrivateAttr(None)
 

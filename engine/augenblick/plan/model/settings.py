@@ -18,25 +18,27 @@ class SessionSettings(Model):
 
     not_built: ClassVar = {"ends_on": "`ends_on`"}
 
-    gap: PositiveDuration = Field(30 * MINUTE_MS, description="the inactivity that ends it")
-    max: PositiveDuration = Field(12 * HOUR_MS, description="the longest it may last")
+    gap: PositiveDuration = Field(default=30 * MINUTE_MS, description="the inactivity that ends it")
+    max: PositiveDuration = Field(default=12 * HOUR_MS, description="the longest it may last")
 
 
 class TimeSettings(Model):
     """How event time is treated."""
 
-    lateness: Duration = Field(5_000, description="how far out of order events may be")
+    lateness: Duration = Field(default=5_000, description="how far out of order events may be")
     future: Duration = Field(
-        5 * MINUTE_MS, description="how far ahead of its arrival a time may be"
+        default=5 * MINUTE_MS, description="how far ahead of its arrival a time may be"
     )
     idle: PositiveDuration = Field(
-        1_000, description="silence after which a source's clock goes on"
+        default=1_000, description="silence after which a source's clock goes on"
     )
     clock: Literal["wall", "event"] | None = Field(
-        None, description="what moves time; the command's own flag wins"
+        default=None, description="what moves time; the command's own flag wins"
     )
-    dedup: Duration = Field(10 * MINUTE_MS, description="how long an event's id is remembered")
-    ttl: PositiveDuration = Field(90 * DAY_MS, description="how long an idle user is kept")
+    dedup: Duration = Field(
+        default=10 * MINUTE_MS, description="how long an event's id is remembered"
+    )
+    ttl: PositiveDuration = Field(default=90 * DAY_MS, description="how long an idle user is kept")
 
 
 class Policies(Model):
@@ -56,13 +58,17 @@ class Policies(Model):
     }
 
     cooldown: PositiveDuration | None = Field(
-        None, description="a trigger's shortest time between two firings of a user"
+        default=None, description="a trigger's shortest time between two firings of a user"
     )
 
 
 class Emit(Model):
     """Which records leave besides firings, and by which actions."""
 
-    session: ActionNames | None = Field(None, description="each closed session")
-    window: dict[Identifier, ActionNames] = Field({}, description="each closed window of a feature")
-    metric: dict[Identifier, ActionNames] = Field({}, description="each closed window of a metric")
+    session: ActionNames | None = Field(default=None, description="each closed session")
+    window: dict[Identifier, ActionNames] = Field(
+        default={}, description="each closed window of a feature"
+    )
+    metric: dict[Identifier, ActionNames] = Field(
+        default={}, description="each closed window of a metric"
+    )

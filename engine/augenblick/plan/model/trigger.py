@@ -20,10 +20,14 @@ class Trigger(ActorKeys, SequenceKeys, EventKeys, WhenKeys):
         **{name: f"`{name}`" for name in (*_NOT_BUILT, "expires")},
     }
 
-    description: Text | None = Field(None, description="for people")
-    then: ActionNames | None = Field(None, description="one action or a list; none: only recorded")
-    values: list[StrictStr] = Field([], description="features sent along")
-    mode: Literal["live", "shadow", "off"] = Field("live", description="shadow: recorded, not done")
+    description: Text | None = Field(default=None, description="for people")
+    then: ActionNames | None = Field(
+        default=None, description="one action or a list; none: only recorded"
+    )
+    values: list[StrictStr] = Field(default=[], description="features sent along")
+    mode: Literal["live", "shadow", "off"] = Field(
+        default="live", description="shadow: recorded, not done"
+    )
     cooldown: PositiveDuration | None = Field(
-        None, description="the shortest time between two firings of a user"
+        default=None, description="the shortest time between two firings of a user"
     )

@@ -1,4 +1,4 @@
-"""Occasions of triggers, one per file under the constant ``OCCASION``; the file's name is its key."""
+"""Occasions of triggers, one per file under ``OCCASION``; the file's name is its key."""
 
 from augenblick.plan.occasions._occasion import Occasion, Rule, RuleStep
 from augenblick.registry import Registry

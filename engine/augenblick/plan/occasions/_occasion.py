@@ -42,7 +42,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """One occasion. ``keys``: the part of Trigger that is its own; ``also``: parts it takes besides.
+    """One occasion. ``keys``: its own part of Trigger; ``also``: further parts it takes.
 
     ``resolve`` gets the trigger and its path, and gives its rule, or None with the mistakes noted.
     """
