@@ -3,8 +3,9 @@
 The names below are the public ones; everything else may change without notice.
 """
 
+from augenblick.client import Client
 from augenblick.errors import AugenblickError, PlanError, PluginError
 
 __version__ = "0.1.0"
 
-__all__ = ["AugenblickError", "PlanError", "PluginError", "__version__"]
+__all__ = ["AugenblickError", "Client", "PlanError", "PluginError", "__version__"]

@@ -118,11 +118,11 @@ class Client:
             self._changed.notify_all()
         atexit.unregister(self._close_at_exit)
         self._thread.join(seconds + client_connect_seconds_max)
-        if isinstance(self._error, EngineUnavailable) or self._unsent_events:
-            text = f"{self._unsent_events} events were not confirmed: {self._error}"
-            raise EngineUnavailable(text)
-        if self._error is not None:
+        if self._error is not None and not isinstance(self._error, EngineUnavailable):
             raise self._error
+        if self._unsent_events:
+            why = f": {self._error}" if self._error is not None else ""
+            raise EngineUnavailable(f"{self._unsent_events} events were not confirmed{why}")
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ import augenblick
 
 PUBLIC = [
     "AugenblickError",
+    "Client",
     "PlanError",
     "PluginError",
     "__version__",

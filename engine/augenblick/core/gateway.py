@@ -85,6 +85,7 @@ class GatewayCore:
         self._marked_ms = NO_WATERMARK  # the watermark that every shard has been sent
         self._now_ms = 0
         self._heartbeat_ms = 0.0
+        self._was_ready = False
         router.clock_event = rules.is_event_clock
 
     @property
@@ -238,8 +239,9 @@ class GatewayCore:
         now = self._advance(now_ms)
         self._raise_watermark(now)
         effects = self._flush()
-        if now_ms - self._heartbeat_ms >= heartbeat_ms:
+        if now_ms - self._heartbeat_ms >= heartbeat_ms or self.is_ready != self._was_ready:
             self._heartbeat_ms = now_ms
+            self._was_ready = self.is_ready
             effects.append(Send("coordinator", Kind.HEARTBEAT, {}, msgpack.packb(self.status())))
         return effects
 
