@@ -13,9 +13,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from augenblick import limits
+from augenblick.plan.conditions.functions import FUNCTIONS
+from augenblick.plan.durations import format_duration
+from augenblick.plan.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
@@ -25,13 +27,19 @@ SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or fals
 def plan_page(root: type[BaseModel]) -> str:
     """One section for each part of the plan that `root` reaches, in the order of reading."""
     parts = [f"# The plan\n\n{MARK}Every key of every part, as the model has them. "]
-    parts.append("A key without a default is required; a key that is not here is refused.\n")
+    parts.append("A key that is not here is refused, with the known ones.\n\n")
+    parts.append(VALUES + f"Functions: {functions()}.\n")
     for model in reachable(root):
         parts.append(f"\n## {model.__name__}\n\n{documentation(model)}\n\n")
         if model.model_fields:
             parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
             parts.extend(row(name, field) for name, field in model.model_fields.items())
     return "".join(parts)
+
+
+def functions() -> str:
+    """The functions of conditions, each as its example shows it."""
+    return ", ".join(f"`{function.example}`" for function in FUNCTIONS.values())
 
 
 def documentation(model: type[BaseModel]) -> str:
@@ -41,26 +49,34 @@ def documentation(model: type[BaseModel]) -> str:
 def row(name: str, field: FieldInfo) -> str:
     cells = [
         f"`{field.alias or name}`",
-        describe(Annotated[(field.annotation, *field.metadata)] if field.metadata else field),
+        "condition" if name in CONDITIONS else describe(annotation_of(field)),
         default(field),
         field.description or "",
     ]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
+def annotation_of(field: FieldInfo) -> Any:
+    """The whole annotation: pydantic keeps the outermost metadata, and a tag, beside the type."""
+    metadata = [*field.metadata]
+    if field.discriminator is not None:
+        metadata.append(field.discriminator)
+    return Annotated[(field.annotation, *metadata)] if metadata else field.annotation
+
+
 def default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value is PydanticUndefined or value in ((), {}, []):
-        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, int) and named(tuple(field.metadata)) == "duration":
+        return f"`{format_duration(value)}`"
     return f"`{value}`" if isinstance(value, str | int | float) else ""
 
 
 def describe(annotation: Any) -> str:
     """The words for a type: what a person writes there."""
-    if isinstance(annotation, FieldInfo):
-        annotation = annotation.annotation
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return named(arguments[1:]) or describe(arguments[0])
@@ -79,9 +95,9 @@ def describe(annotation: Any) -> str:
 
 
 def named(metadata: tuple[Any, ...]) -> str:
-    """A type that a function of the model checks is called after that function."""
+    """A type that a function of the model checks or tags is called after that function."""
     for item in metadata:
-        function = getattr(item, "func", None)
+        function = getattr(item, "func", None) or getattr(item, "discriminator", None)
         name = getattr(function, "__name__", "").strip("_").replace("_", " ")
         if name in NAMED:
             return NAMED[name]
@@ -95,7 +111,22 @@ NAMED = {
     "label": "name",
     "event name": "event name",
     "property type": "property type",
+    "events tag": "events",
+    "step tag": "events or [Absence](#absence)",
+    "actor": "`module:Class`",
 }
+CONDITIONS = frozenset({"where", "when"})  # keys whose text is a condition
+VALUES = """\
+A **duration** is a whole number and a unit: `250ms 30s 5m 12h 7d`. A **name** has letters, digits
+and `_`. **Events** are a name, a list of names (any of them), `"*"`, or
+`{event: NAME, where: CONDITION}`. A **property type** is `str int float bool time list`, with
+` | null` if it may be null or absent.
+
+A **condition** is a subset of Python's expressions: `and or not == != < <= > >= in + - * /`, names,
+numbers, texts, durations and a few functions. In `where` and `by` a bare name is a property of the
+event; everywhere else it is a feature, segment or metric, and `EVENT.x` a property of the event at
+hand. A comparison with something missing is false, `!=` too; `exists(x)` asks.
+"""
 
 
 def reachable(root: type[BaseModel]) -> list[type[BaseModel]]:
@@ -151,8 +182,6 @@ def reason(lines: list[str], index: int) -> str:
 
 def pages() -> dict[str, str]:
     """File name to text of every generated page."""
-    from augenblick.plan import Plan
-
     return {
         "plan.md": plan_page(Plan),
         "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),
