@@ -34,7 +34,7 @@ def plan_page(root: type[BaseModel]) -> str:
         if model.model_fields:
             parts.append("| key | value | default | meaning |\n|---|---|---|---|\n")
             parts.extend(row(name, field) for name, field in model.model_fields.items())
-    return "".join(parts)
+    return "".join(parts).rstrip() + "\n"
 
 
 def functions() -> str:

@@ -36,6 +36,8 @@ ROWS: dict[str, Row] = {
     "augenblick.limits": row(never=WORLD),
     "augenblick.registry": row({"augenblick.errors"}, never=WORLD),
     "augenblick.examples": row({"augenblick.errors"}, never=WORLD),
+    "augenblick.client": row(LEAVES | {"augenblick.ingest"}),
+    "augenblick.trigger_actors": row(LEAVES, {"numpy"}, WORLD),
     "augenblick.plan": row(SEARCH, {"pydantic", "pydantic_core", "ruamel"}, {*WORLD, "os"}),
     "augenblick.config": row(LEAVES | {"augenblick.plan"}, {"pydantic"}, LOOP),
     "augenblick.binding": row(
