@@ -182,3 +182,7 @@ ray_start_seconds_max: Final = 60.0  # a slow machine's first start reads 200 MB
 ray_stop_seconds_max: Final = 5.0  # then what is left of it is killed
 ready_seconds_max: Final = 60.0  # from Ray's start to every process connected
 stop_seconds_max: Final = 45.0  # the orderly stop; each of its four phases is bounded too
+
+# size of one engine
+gateways_max: Final = 64  # a key group keeps one number per gateway
+shards_max: Final = 256  # 16 key groups each; more shards make the ranges too uneven
