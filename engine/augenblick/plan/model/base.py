@@ -68,9 +68,17 @@ def _identifier(value: str) -> str:
     return value
 
 
+def label_problem(name: str) -> str:
+    """Why a text cannot be the name of a plan, trigger or action; empty if it can."""
+    if not name.replace("-", "_").isidentifier() or len(name) > limits.plan_name_chars_max:
+        return f"{name!r} is no name; a name has letters, digits, _ and -, and no digit first"
+    return ""
+
+
 def _label(value: str) -> str:
-    if not value.replace("-", "_").isidentifier() or len(value) > limits.plan_name_chars_max:
-        raise ValueError(f"{value!r} is no name; a name has letters, digits, _ and -")
+    problem = label_problem(value)
+    if problem:
+        raise ValueError(problem)
     return value
 
 

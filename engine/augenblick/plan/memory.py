@@ -1,0 +1,86 @@
+"""Estimates the memory that one user takes under a plan.
+
+The sizes are those of the kernel's records, rounded up to their size classes; what the allocator
+and the index add is in ``USER_BYTES``. An estimate: ``status`` shows what users really take.
+"""
+
+from dataclasses import dataclass
+
+from augenblick.plan.program import Feature, Program, Trigger
+
+USER_BYTES = 96  # id of 16 bytes, header, place in the index, timer entry
+SESSION_BYTES = 40  # start, last, count, identity
+FEATURE_BYTES = 16  # head of a feature that the user has touched
+GROUP_BYTES = 24  # key and recency of one group
+KEPT_EVENT_BYTES = 16  # time and value of one event in a sliding window
+ITEM_BYTES = 24  # one text or number of a list, and of first and last
+NUMBER_BYTES = 8
+PARTIAL_BYTES = 48  # one unfinished match or timer with its event
+SEGMENT_BYTES = 8
+COOLDOWN_BYTES = 8
+
+GROUPS_TYPICAL = 2
+EVENTS_TYPICAL = 4
+ITEMS_TYPICAL = 4
+PANES_TYPICAL = 12
+PARTIALS_TYPICAL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLine:
+    """What one thing of the plan takes per user: typically, and when every bound is filled."""
+
+    name: str
+    typical_bytes: int
+    bytes_max: int
+
+
+def estimate_memory(program: Program) -> tuple[MemoryLine, ...]:
+    """One line for the user itself and for each thing that keeps state."""
+    lines = [
+        MemoryLine("user and session", USER_BYTES + SESSION_BYTES, USER_BYTES + 2 * SESSION_BYTES)
+    ]
+    lines += [_feature(feature) for feature in program.features]
+    lines += [MemoryLine(one.name, SEGMENT_BYTES, SEGMENT_BYTES) for one in program.segments]
+    lines += [_trigger(one) for one in program.triggers if _keeps_state(one)]
+    return tuple(lines)
+
+
+def _feature(feature: Feature) -> MemoryLine:
+    typical, bytes_max = _pane(feature)
+    if feature.by != -1:
+        typical = GROUPS_TYPICAL * (GROUP_BYTES + typical)
+        bytes_max = feature.by_max * (GROUP_BYTES + bytes_max)
+    return MemoryLine(feature.name, FEATURE_BYTES + typical, FEATURE_BYTES + bytes_max)
+
+
+def _pane(feature: Feature) -> tuple[int, int]:
+    """Typical and largest bytes of one group."""
+    if feature.aggregate == "list":
+        value = min(ITEMS_TYPICAL, feature.list_max) * ITEM_BYTES, feature.list_max * ITEM_BYTES
+    elif feature.aggregate in ("first", "last"):
+        value = ITEM_BYTES, ITEM_BYTES
+    elif feature.aggregate in ("sum", "avg"):
+        value = 2 * NUMBER_BYTES, 2 * NUMBER_BYTES
+    else:
+        value = NUMBER_BYTES, NUMBER_BYTES
+    if feature.window == "sliding":
+        kept = min(EVENTS_TYPICAL, feature.sliding_max)
+        return kept * KEPT_EVENT_BYTES, feature.sliding_max * KEPT_EVENT_BYTES
+    panes = feature.size_ms // feature.every_ms if feature.window == "hopping" else 1
+    return min(PANES_TYPICAL, panes) * value[0], panes * value[1]
+
+
+def _keeps_state(trigger: Trigger) -> bool:
+    return trigger.kind == "sequence" or trigger.cooldown_ms > 0 or trigger.fire == "once"
+
+
+def _trigger(trigger: Trigger) -> MemoryLine:
+    own = COOLDOWN_BYTES if trigger.cooldown_ms or trigger.fire == "once" else 0
+    if trigger.kind != "sequence":
+        return MemoryLine(trigger.name, own, own)
+    return MemoryLine(
+        trigger.name,
+        own + PARTIALS_TYPICAL * PARTIAL_BYTES,
+        own + trigger.partial_max * PARTIAL_BYTES,
+    )
