@@ -5,18 +5,17 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from augenblick import limits
-from augenblick.actors.delivery_requests import handle_request
+from augenblick.actors.dead_letter_writer import DeadLetterWriter
+from augenblick.actors.delivery_requests import Response, handle_request
 from augenblick.channels import Attempt, Channel, ChannelSettings, make_channel
 from augenblick.core.delivery import DeliveryCore
 from augenblick.core.effects import Effect, Perform, StoreDeadLetters, WakeAt
 from augenblick.durability.dead_letters import DeadLetterStore
-from augenblick.errors import DeliveryFailed, StorageError
+from augenblick.errors import DeliveryFailed
 from augenblick.plan.program import Program
 
 LOG = logging.getLogger(__name__)
@@ -38,18 +37,15 @@ class DeliveryRunner:
         self._channels: dict[str, Channel] = {}
         self._attempts: set[asyncio.Task[None]] = set()
         self._ended: list[tuple[int, DeliveryFailed | None]] = []
-        self._letters: deque[StoreDeadLetters] = deque()
-        self._storing: asyncio.Task[None] | None = None
-        self._store_error = ""
         self._drained: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
         # The wall clock at the start plus what has passed since: it never steps back.
         self._epoch_ms = (time.time() - time.monotonic()) * 1000
 
     async def start(self, program: Program, settings: ChannelSettings) -> None:
         """Open a channel per action; raises PlanError, UsageError, PluginError or StorageError."""
         self.store = DeadLetterStore(settings.data_dir / "dead-letters")
+        self._writer = DeadLetterWriter(self.store, self._on_stored)
         self._channels = {
             name: make_channel(action.channel, name, action.parameters, settings)
             for name, action in program.actions.items()
@@ -88,19 +84,14 @@ class DeliveryRunner:
         self.apply(self.core.on_stop(self.now_ms()))
         if self._timer is not None:
             self._timer.cancel()
-        if self._storing is not None:
-            await asyncio.wait([self._storing], timeout=limits.channel_close_seconds_max)
         await self._close()
 
     async def _close(self) -> None:
+        await self._writer.close()
         for channel in self._channels.values():
             await channel.close()
-        self._executor.shutdown(wait=False)
-        self.store.close()
 
-    async def handle_request(
-        self, method: str, path: str, query: str, body: bytes
-    ) -> tuple[int, str, bytes]:
+    async def handle_request(self, method: str, path: str, query: str, body: bytes) -> Response:
         """Answer a control request: (status, content type, body)."""
         return await handle_request(self, method, path, query, body)
 
@@ -108,7 +99,7 @@ class DeliveryRunner:
         """What the core counts, and how the disk does."""
         status = self.core.status()
         status["dead_letters"]["dropped"] = self.store.dropped
-        status["dead_letters"]["error"] = self._store_error or None
+        status["dead_letters"]["error"] = self._writer.error or None
         return status
 
     def now_ms(self) -> float:
@@ -124,9 +115,7 @@ class DeliveryRunner:
                     self._attempts.add(task)
                     task.add_done_callback(self._attempts.discard)
                 case StoreDeadLetters():
-                    self._letters.append(effect)
-                    if self._storing is None or self._storing.done():
-                        self._storing = asyncio.create_task(self._store_letters())
+                    self._writer.add(effect)
                 case WakeAt(at_ms=at_ms):
                     self._wake_at(at_ms)
                 case _:
@@ -134,6 +123,9 @@ class DeliveryRunner:
         self.news.set()
         if self._drained is not None and not self.core.outstanding:
             self._drained.set()
+
+    def _on_stored(self, token: int, stored: bool) -> None:
+        self.apply(self.core.on_dead_letters_stored(token, stored, self.now_ms()))
 
     def _wake_at(self, at_ms: int) -> None:
         if self._timer is not None:
@@ -162,22 +154,3 @@ class DeliveryRunner:
     def _report_ended(self) -> None:
         ended, self._ended = self._ended, []
         self.apply(self.core.on_performed(ended, self.now_ms()))
-
-    async def _store_letters(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._letters:
-            writes: list[StoreDeadLetters] = []
-            letters: list[dict[str, Any]] = []
-            while self._letters and len(letters) < limits.dead_letters_write_max:
-                writes.append(self._letters.popleft())
-                letters += writes[-1].letters
-            try:
-                await loop.run_in_executor(self._executor, self.store.append, letters)
-                self._store_error = ""
-            except StorageError as error:
-                if not self._store_error:
-                    LOG.warning("dead letters are lost: %s", error)
-                self._store_error = str(error)
-            stored = not self._store_error
-            for write in writes:
-                self.apply(self.core.on_dead_letters_stored(write.token, stored, self.now_ms()))

@@ -1,0 +1,63 @@
+"""Writes dead letters to their files, off the event loop."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from augenblick import limits
+from augenblick.core.effects import StoreDeadLetters
+from augenblick.durability.dead_letters import DeadLetterStore
+from augenblick.errors import StorageError
+
+LOG = logging.getLogger(__name__)
+
+
+class DeadLetterWriter:
+    """One thread for one store; what waits meanwhile is written together.
+
+    `on_stored(token, stored)` is called on the loop for each write, in order. `error` is why the
+    last one failed, empty if it did not.
+    """
+
+    def __init__(self, store: DeadLetterStore, on_stored: Callable[[int, bool], None]) -> None:
+        self.error = ""
+        self._store = store
+        self._on_stored = on_stored
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
+        self._waiting: deque[StoreDeadLetters] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, write: StoreDeadLetters) -> None:
+        """Let it be written; returns at once."""
+        self._waiting.append(write)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what waits and close the file; a disk that hangs is left to itself."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=limits.channel_close_seconds_max)
+        self._executor.shutdown(wait=False)
+        self._store.close()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            writes: list[StoreDeadLetters] = []
+            letters: list[dict[str, Any]] = []
+            while self._waiting and len(letters) < limits.dead_letters_write_max:
+                writes.append(self._waiting.popleft())
+                letters += writes[-1].letters
+            try:
+                await loop.run_in_executor(self._executor, self._store.append, letters)
+                self.error = ""
+            except StorageError as error:
+                if not self.error:
+                    LOG.warning("dead letters are lost: %s", error)
+                self.error = str(error)
+            stored = not self.error
+            for write in writes:
+                self._on_stored(write.token, stored)
