@@ -4,22 +4,16 @@ import contextlib
 import json
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from augenblick.cli._control import DATA_DIRECTORY, ENGINE_URL, ControlClient
+from augenblick.cli._options import AsJson, Data, Engine
 from augenblick.errors import UsageError
 
 app = typer.Typer(help="Show or deliver again what was refused or could not be delivered.")
 
-Engine = Annotated[
-    str, typer.Option(envvar="AUGENBLICK_ENGINE", help="Where the engine's HTTP port listens.")
-]
-Data = Annotated[
-    Path, typer.Option(envvar="AUGENBLICK_DATA", help="The engine's directory, for its token.")
-]
 Reason = Annotated[str | None, typer.Option(help="Only letters with this reason.")]
 
 
@@ -27,11 +21,11 @@ Reason = Annotated[str | None, typer.Option(help="Only letters with this reason.
 def list_letters(
     reason: Reason = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest first.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+    as_json: AsJson = False,
     engine: Engine = ENGINE_URL,
     data: Data = DATA_DIRECTORY,
 ) -> None:
-    """List dead letters, the newest first."""
+    """List dead letters, the newest first; with --json one object per line."""
     answer = ControlClient(engine, data).get("/v1/dead-letters", reason=reason, limit=limit)
     for letter in answer["dead_letters"]:
         print(json.dumps(letter, ensure_ascii=False) if as_json else _line(letter))
