@@ -70,7 +70,10 @@ def pack(*records: Any) -> bytes:
 
 
 def route(
-    router: Router, data: bytes, format: int = RECORDS, **options: Any  # noqa: A002
+    router: Router,
+    data: bytes,
+    format: int = RECORDS,  # noqa: A002
+    **options: Any,
 ) -> Routed:
     """Route all of `data` at NOW, from a new source unless one is given."""
     source = options.pop("source", None) or Source()

@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from augenblick_native._testing import hash_name, siphash
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.native.siphash import siphash13
-
-from augenblick_native._testing import hash_name, siphash
 
 
 @given(st.binary(min_size=16, max_size=16), st.binary(max_size=300))

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgpack
 import pytest
+from augenblick_native._testing import decimal, is_text, value, walk
 from hypothesis import given
 from hypothesis import strategies as st
 
 from augenblick.limits import nesting_depth_max
-from augenblick_native._testing import decimal, is_text, value, walk
 
 INTEGERS = st.integers(-(2**63), 2**64 - 1)
 SCALARS = st.none() | st.booleans() | INTEGERS | st.floats() | st.text() | st.binary()

@@ -35,7 +35,7 @@ def deep(levels: int) -> Any:
 
 
 def test_the_native_bounds_are_those_of_limits():
-    assert scan.LIMITS == {name: getattr(limits, name) for name in scan.LIMITS}
+    assert {name: getattr(limits, name) for name in scan.LIMITS} == scan.LIMITS
 
 
 @pytest.mark.parametrize(
@@ -72,13 +72,15 @@ def test_good_events(fields: dict[str, Any]):
         ("bad_event", {"event": ""}), ("bad_event", {"event": 5}), ("bad_event", {"event": ["v"]}),
         ("event_too_long", {"event": "x" * 129}),
         ("reserved_event", {"event": "session"}), ("reserved_event", {"event": "context"}),
-        ("reserved_event", {"event": "session.start"}), ("reserved_event", {"event": "session.end"}),
+        ("reserved_event", {"event": "session.start"}),
+        ("reserved_event", {"event": "session.end"}),
         ("reserved_event", {"event": "vip"}), ("reserved_event", {"event": "vip.enters"}),
         ("reserved_event", {"event": "vip.leaves"}),
         ("bad_time", {"time": "2024-01-01"}), ("bad_time", {"time": NOW + 0.5}),
         ("bad_time", {"time": True}), ("bad_time", {"time": []}),
         ("time_range", {"time": -2_208_988_800_001}), ("time_range", {"time": 7_258_118_400_000}),
-        ("time_range", {"time": -62_135_596_800_000}), ("time_range", {"time": 253_370_764_800_000}),
+        ("time_range", {"time": -62_135_596_800_000}),
+        ("time_range", {"time": 253_370_764_800_000}),
         ("time_range", {"time": 2**64 - 1}), ("time_range", {"time": 1e300}),
         ("time_range", {"time": -1e300}), ("time_range", {"time": 1e15}),
         ("future", {"time": NOW + 300_001}), ("future", {"time": 7_258_118_399_999}),
@@ -97,7 +99,8 @@ def test_good_events(fields: dict[str, Any]):
         ("too_deep", {"props": {"deep": deep(31)}}), ("too_deep", {"x": deep(32)}),
         ("too_large", {"props": {"text": "x" * 262_144}}),
         ("too_large", {"props": {"text": "x" * 10_000_000}}),
-        ("bad_msgpack", {"props": {"raw": b"bytes"}}), ("bad_msgpack", {"x": msgpack.ExtType(5, b"")}),
+        ("bad_msgpack", {"props": {"raw": b"bytes"}}),
+        ("bad_msgpack", {"x": msgpack.ExtType(5, b"")}),
         ("bad_msgpack", {"props": {1: 2}}), ("bad_msgpack", {"x": {"y": {None: 1}}}),
         ("bad_msgpack", {"user": b"u1"}),
     ],
@@ -112,7 +115,10 @@ def test_ten_thousand_levels_hurt_no_other_event(level: bytes):
     head, _, tail = pack(event(props="#")).partition(b"\xa1#")
     bad = head + level * 10_000 + b"\x80" + tail
     routed = route(new_router(), pack(event()) + bad + pack(event()))
-    assert (reasons(routed), routed.events) == (["too_deep" if level == b"\x81\xa1k" else "bad_props"], 2)
+    assert (reasons(routed), routed.events) == (
+        ["too_deep" if level == b"\x81\xa1k" else "bad_props"],
+        2,
+    )
 
 
 @pytest.mark.parametrize("record", [1, None, "text", [1, 2], [], True, 2.5], ids=str)
