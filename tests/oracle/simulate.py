@@ -69,6 +69,7 @@ class Run:
         self._advance(watermark)
         if not self._is_duplicate(event):
             user = self._user(event.user, watermark)
+            user.advance(watermark)
             if not user.apply(event):
                 self._dead_letter("late", line)
             elif event.id is not None:
@@ -87,8 +88,10 @@ class Run:
         return self.users[name]
 
     def _advance(self, watermark: int) -> None:
+        """Everybody's clock; one who has nothing due is moved when an event comes."""
         for user in self.users.values():
-            user.advance(watermark)
+            if user.next_due < watermark:
+                user.advance(watermark)
 
     def end(self, drain: bool) -> None:
         """The end of the input: 1 ms past the largest event time; with `drain` the end of time."""
@@ -113,10 +116,10 @@ class Run:
 
 def _order(record: Record, plan_order: dict[str, int]) -> tuple[bool, str, int, int]:
     """Metrics and their triggers keep the order in which they came about, and come first."""
-    user = record.get("user")
+    user: Any = record.get("user")
     if user is None:
         return record["kind"] == "dead_letter", "", 0, 0
-    time = record.get("time", record.get("end"))
+    time: Any = record.get("time", record.get("end"))
     return True, user, time, plan_order.get(record.get("trigger", ""), len(plan_order))
 
 

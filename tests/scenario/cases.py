@@ -22,6 +22,7 @@ class Case:
     expect: list[dict[str, Any]]
     emit: tuple[str, ...] = ("firing",)
     drain: bool = True
+    refused: str | None = None
 
     @property
     def lines(self) -> list[bytes]:
@@ -30,7 +31,7 @@ class Case:
     @property
     def plan_text(self) -> str:
         """JSON is YAML."""
-        return json.dumps(self.plan)
+        return json.dumps(self.plan, indent=1)
 
 
 def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -68,4 +69,5 @@ def load_cases() -> Iterator[Case]:
                 expect=entry["expect"],
                 emit=tuple(entry.get("emit", ["firing"])),
                 drain=entry.get("drain", True),
+                refused=entry.get("refused"),
             )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from tests import engine_under_test
 from tests.oracle.simulate import simulate
 from tests.scenario.cases import Case, load_cases
+
+from augenblick.errors import AugenblickError
 
 CASES = list(load_cases())
 IDS = [f"{case.file}: {case.name}" for case in CASES]
@@ -35,10 +38,12 @@ def test_oracle(case: Case) -> None:
 @pytest.mark.parametrize("batch_events", [None, 1])
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_engine(case: Case, batch_events: int | None) -> None:
-    records = engine_under_test.run(
-        case.plan_text, case.lines, emit=case.emit, drain=case.drain, batch_events=batch_events
-    )
-    assert_expected(case, records)
+    expects_refusal = pytest.raises(AugenblickError, match=str(case.refused))
+    with expects_refusal if case.refused else nullcontext():
+        records = engine_under_test.run(
+            case.plan_text, case.lines, emit=case.emit, drain=case.drain, batch_events=batch_events
+        )
+        assert_expected(case, records)
 
 
 def test_names_are_unique() -> None:

@@ -1,0 +1,74 @@
+"""The engine gives what the oracle gives: random plans, random streams, any batch size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+from tests import engine_under_test
+from tests.oracle.simulate import Record, simulate
+from tests.unit.kernel_properties.plans import AREAS
+from tests.unit.kernel_properties.streams import streams
+
+KINDS = ("firing", "session", "window", "metric", "dead_letter")
+BATCHES = st.sampled_from((None, 1, 2, 7))
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(QUICK, max_examples=5_000)
+
+
+def text(record: Record) -> str:
+    """A record as comparable text; 1 and 1.0 differ."""
+    if record["kind"] == "dead_letter":
+        record = {"kind": "dead_letter", "reason": record["reason"], "time": record["time"]}
+    return json.dumps(record, sort_keys=True)
+
+
+def firings(records: list[Record]) -> list[str]:
+    """Firings in order; of equal ids, which are one firing, the first."""
+    once: dict[str, str] = {}
+    for record in records:
+        if record["kind"] == "firing":
+            once.setdefault(record["id"], text(record))
+    return list(once.values())
+
+
+def others(records: list[Record]) -> list[str]:
+    """Everything else, in no order."""
+    return sorted(text(record) for record in records if record["kind"] != "firing")
+
+
+def assert_same(plan: dict[str, Any], events: list[Any], drain: bool, batch: int | None) -> None:
+    plan_text = json.dumps(plan, indent=1)
+    lines = [json.dumps(event).encode() for event in events]
+    note(plan_text)
+    note(b"\n".join(lines).decode())
+    version_of = engine_under_test.version_of(plan_text)
+    expected = simulate(plan, events, emit=KINDS, drain=drain, version_of=version_of)
+    found = engine_under_test.run(plan_text, lines, emit=KINDS, drain=drain, batch_events=batch)
+    assert firings(found) == firings(expected)
+    assert others(found) == others(expected)
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_engine_equals_oracle(area: str) -> None:
+    @QUICK
+    @given(AREAS[area], streams(), st.booleans(), BATCHES)
+    def check(plan: dict[str, Any], events: list[Any], drain: bool, batch: int | None) -> None:
+        assert_same(plan, events, drain, batch)
+
+    check()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("area", AREAS)
+def test_engine_equals_oracle_for_long(area: str) -> None:
+    @LONG
+    @given(AREAS[area], streams(events_max=60), st.booleans(), BATCHES)
+    def check(plan: dict[str, Any], events: list[Any], drain: bool, batch: int | None) -> None:
+        assert_same(plan, events, drain, batch)
+
+    check()

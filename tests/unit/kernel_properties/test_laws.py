@@ -1,0 +1,105 @@
+"""Laws that hold whatever the definitions say in detail; each for the oracle and for the engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import engine_under_test
+from tests.oracle.simulate import Record, simulate
+from tests.unit.kernel_properties.plans import AREAS, frames, sequences
+from tests.unit.kernel_properties.streams import disordered, streams
+
+LATENESS_ms = 15
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class Runs(Protocol):
+    def __call__(
+        self, plan: dict[str, Any], events: list[Any], *, drain: bool = True
+    ) -> list[Record]: ...
+
+
+def by_oracle(plan: dict[str, Any], events: list[Any], *, drain: bool = True) -> list[Record]:
+    return simulate(plan, events, drain=drain)
+
+
+def by_engine(plan: dict[str, Any], events: list[Any], *, drain: bool = True) -> list[Record]:
+    lines = [json.dumps(event).encode() for event in events]
+    return engine_under_test.run(json.dumps(plan, indent=1), lines, drain=drain)
+
+
+def ids(records: list[Record]) -> set[str]:
+    return {record["id"] for record in records if record["kind"] == "firing"}
+
+
+runners = pytest.mark.parametrize("runs", [by_oracle, by_engine], ids=["oracle", "engine"])
+
+
+@runners
+def test_event_time_sequences_do_not_depend_on_the_order_of_arrival(runs: Runs) -> None:
+    @EXAMPLES
+    @given(frames(), sequences(trailing=True), disordered(LATENESS_ms))
+    def check(
+        plan: dict[str, Any], entry: dict[str, Any], pair: tuple[list[Any], list[Any]]
+    ) -> None:
+        plan["time"]["lateness"] = f"{LATENESS_ms}ms"
+        entry.pop("cooldown", None)
+        plan["triggers"] = {"t": entry}
+        ordered, shuffled = pair
+        assert ids(runs(plan, ordered)) == ids(runs(plan, shuffled))
+
+    check()
+
+
+@runners
+def test_other_users_change_no_firing_while_the_clock_is_the_same(runs: Runs) -> None:
+    """Leaving a user's events out changes nothing for the others if another keeps the clock."""
+
+    @EXAMPLES
+    @given(AREAS["everything"], streams(events_max=20))
+    def check(plan: dict[str, Any], events: list[Any]) -> None:
+        doubled = []
+        for event in events:
+            doubled += [{"user": "clock", "event": "tick", "time": event["time"]}, event]
+        alone = [event for event in doubled if event["user"] in {"clock", "u1"}]
+        of_u1 = [
+            {record["id"] for record in runs(plan, stream) if record.get("user") == "u1"
+             and record["kind"] == "firing"}
+            for stream in (doubled, [
+                event if event in alone else {**event, "user": "clock", "event": "tick"}
+                for event in doubled
+            ])
+        ]  # fmt: skip
+        assert of_u1[0] == of_u1[1]
+
+    check()
+
+
+@runners
+def test_every_real_event_is_in_one_session_or_refused(runs: Runs) -> None:
+    @EXAMPLES
+    @given(AREAS["sessions"], streams())
+    def check(plan: dict[str, Any], events: list[Any]) -> None:
+        events = [{key: event[key] for key in event if key != "id"} for event in events]
+        del plan["features"], plan["triggers"]
+        records = runs(plan, events)
+        sessions = [record for record in records if record["kind"] == "session"]
+        refused = [record for record in records if record["kind"] == "dead_letter"]
+        assert sum(session["events"] for session in sessions) + len(refused) == len(events)
+        assert all(session["start"] <= session["end"] for session in sessions)
+
+    check()
+
+
+@runners
+def test_without_the_drain_the_firings_are_a_part(runs: Runs) -> None:
+    @EXAMPLES
+    @given(AREAS["everything"], streams(), st.just(None))
+    def check(plan: dict[str, Any], events: list[Any], _: None) -> None:
+        assert ids(runs(plan, events, drain=False)) <= ids(runs(plan, events))
+
+    check()
