@@ -10,6 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from typer.main import get_command
 
 pytestmark = pytest.mark.system
 
@@ -186,3 +187,33 @@ def test_wrong_values_are_refused(helm, tmp_path, values, named):
     done = template(helm, tmp_path, values)
     assert done.returncode != 0
     assert named in done.stderr
+
+
+def test_key_files_are_the_owners_alone(objects):
+    """The engine refuses key files that others may read; a Secret with a group is such a file."""
+    for found in of_kind(objects, "StatefulSet"):
+        pod = found["spec"]["template"]["spec"]
+        (keys,) = pod["initContainers"]
+        assert keys["command"][-1].startswith("umask 077 && cp ")
+        for container in pod["containers"]:
+            assert "/etc/augenblick/secret" not in str(container["volumeMounts"])
+
+
+def serve_flags() -> set[str]:
+    from augenblick.cli.serve import app
+
+    return {name for option in get_command(app).params for name in option.opts}
+
+
+def test_the_chart_uses_flags_that_serve_has(objects):
+    head = of_kind(objects, "StatefulSet")[0]
+    engine = head["spec"]["template"]["spec"]["containers"][1]
+    assert engine["args"][0] == "serve"
+    assert {flag.split("=")[0] for flag in engine["args"][2:]} <= serve_flags()
+
+
+def test_compose_uses_flags_that_serve_has():
+    compose = yaml.safe_load((CHART.parent / "compose.yaml").read_text())
+    command = compose["services"]["engine"]["command"]
+    assert command[0] == "serve"
+    assert {flag.split("=")[0] for flag in command[2:]} <= serve_flags()

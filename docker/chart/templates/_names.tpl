@@ -70,6 +70,8 @@ securityContext:
   value: token
 - name: RAY_AUTH_TOKEN
   valueFrom: {secretKeyRef: {name: {{ include "augenblick.secret" . }}, key: ray-token}}
+- name: AUGENBLICK_CLUSTER_SECRET
+  valueFrom: {secretKeyRef: {name: {{ include "augenblick.secret" . }}, key: cluster-secret}}
 - name: RAY_USAGE_STATS_ENABLED
   value: "0"
 - name: RAY_gcs_rpc_server_reconnect_timeout_s
@@ -85,7 +87,7 @@ securityContext:
 - {name: data, mountPath: /data}
 - {name: temporary, mountPath: /tmp}
 - {name: shared-memory, mountPath: /dev/shm}
-- {name: secret, mountPath: /etc/augenblick/secret, readOnly: true}
+- {name: keys, mountPath: /run/augenblick, readOnly: true}
 {{- end }}
 
 {{- define "augenblick.volumes" -}}
@@ -93,6 +95,21 @@ securityContext:
   emptyDir: {}
 - name: shared-memory
   emptyDir: {medium: Memory, sizeLimit: {{ .Values.sharedMemory }}}
+- name: keys
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: secret
   secret: {secretName: {{ include "augenblick.secret" . }}, defaultMode: 0440, optional: false}
+{{- end }}
+
+{{/* Key files that only their owner may read, as the engine demands; a mounted Secret is the group's. */}}
+{{- define "augenblick.keys" -}}
+- name: keys
+  {{- include "augenblick.container" . | nindent 2 }}
+  command: [sh, -c, "umask 077 && cp /etc/augenblick/secret/* /run/augenblick/"]
+  resources:
+    requests: {cpu: 10m, memory: 16Mi}
+    limits: {memory: 64Mi}
+  volumeMounts:
+    - {name: secret, mountPath: /etc/augenblick/secret, readOnly: true}
+    - {name: keys, mountPath: /run/augenblick}
 {{- end }}
