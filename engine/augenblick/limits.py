@@ -86,6 +86,7 @@ inflate_ratio_max: Final = 200  # output to input; real events reach 10 to 40, a
 # gateway: what one gateway keeps
 batch_bytes_max: Final = 256 * 1024  # routed bytes of a shard that are sent without more waiting
 batches_in_flight_max: Final = 8  # unacknowledged batches beyond which the next one grows
+dead_letter_detail_chars_max: Final = 500  # what a gateway says about one refused event
 dead_letter_raw_bytes_max: Final = 64 * 1024  # of one refused event that a gateway hands on
 gateway_dead_letters_bytes_max: Final = 16 * 1024 * 1024  # waiting for delivery, then the oldest go
 gateway_dead_letters_max: Final = 10_000  # likewise in letters

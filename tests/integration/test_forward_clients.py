@@ -51,9 +51,7 @@ def test_fluent_logger_that_sends_no_event_of_ours() -> None:
         assert letter["event"] == {"message": "an ordinary log line"}
 
 
-@pytest.mark.parametrize(
-    "mode", ["Message", "Forward", "PackedForward", "CompressedPackedForward"]
-)
+@pytest.mark.parametrize("mode", ["Message", "Forward", "PackedForward", "CompressedPackedForward"])
 @pytest.mark.parametrize("ack", [0, 5000])
 def test_fluent_logger_for_node(mode: str, ack: int) -> None:
     with running_edge(shards=2) as edge:

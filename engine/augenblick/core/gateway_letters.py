@@ -11,6 +11,7 @@ import msgpack
 from augenblick.core.effects import Send
 from augenblick.core.outbox import Outbox
 from augenblick.limits import (
+    dead_letter_detail_chars_max,
     dead_letter_raw_bytes_max,
     gateway_dead_letters_bytes_max,
     gateway_dead_letters_max,
@@ -61,7 +62,7 @@ class LetterQueue:
                 "kind": "dead_letter",
                 "id": hashlib.blake2b(name, digest_size=16).hexdigest(),
                 "reason": reason,
-                "detail": detail,
+                "detail": _clean(detail),
                 "source": source,
                 "time": time_ms,
                 "event": event,
@@ -116,11 +117,20 @@ def _raw(raw: bytes) -> dict[str, str]:
 def _is_plain(value: Any) -> bool:
     """Can the value be written as JSON and as msgpack?"""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+        return all(_is_text(key) and _is_plain(item) for key, item in value.items())
     if isinstance(value, list):
         return all(_is_plain(item) for item in value)
     if isinstance(value, float):
         return value - value == 0.0  # neither NaN nor infinite
     if isinstance(value, int):
         return -(2**63) <= value < 2**64
-    return value is None or isinstance(value, str)
+    return value is None or _is_text(value)
+
+
+def _is_text(value: Any) -> bool:
+    """Text without half of a surrogate pair (which JSON can write and UTF-8 cannot)."""
+    return isinstance(value, str) and value.encode(errors="replace").decode() == value
+
+
+def _clean(text: str) -> str:
+    return text[:dead_letter_detail_chars_max].encode(errors="replace").decode()

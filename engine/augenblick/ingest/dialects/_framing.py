@@ -82,6 +82,7 @@ class FrameWalker:
             while left and left[-1] == 0:
                 left.pop()
             if not left:
+                self._want(at - start)
                 self.reset()
                 return at
             after = scanning.skip(data, at, stop)
