@@ -22,10 +22,15 @@ cdef enum:
 cdef extern from *:
     """
     #define AB_HIGH_BITS 0x8080808080808080ULL
+    static const char ab_digit_pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243"
+        "4445464748495051525354555657585960616263646566676869707172737475767778798081828384858687"
+        "888990919293949596979899";
     #define AB_WHOLE_MAX 9007199254740992.0     /* 2**53: beyond it a double skips integers */
     """
     const uint64_t HIGH_BITS "AB_HIGH_BITS"
     const double WHOLE_MAX "AB_WHOLE_MAX"
+    const char* digit_pairs "ab_digit_pairs"
 
 
 cdef struct Text:
@@ -259,21 +264,26 @@ cdef inline double read_double(Cursor cursor) noexcept nogil:
     return number64
 
 
+# The text of an integer, at most DIGITS_MAX bytes; returns how many.
 cdef inline uint32_t write_decimal(
     uint64_t value, bint is_negative, uint8_t* digits,
 ) noexcept nogil:
-    cdef uint8_t[DIGITS_MAX] backwards
-    cdef uint32_t size = 0
-    cdef uint32_t index
+    cdef uint8_t[DIGITS_MAX] text
+    cdef uint32_t at = DIGITS_MAX
     if is_negative:
         value = 0 - value
-    while size == 0 or value:
-        backwards[size] = <uint8_t>(c"0" + value % 10)
-        value //= 10
-        size += 1
+    while value >= 100:
+        at -= 2
+        memcpy(text + at, digit_pairs + 2 * (value % 100), 2)
+        value //= 100
+    if value >= 10:
+        at -= 2
+        memcpy(text + at, digit_pairs + 2 * value, 2)
+    else:
+        at -= 1
+        text[at] = <uint8_t>(c"0" + value)
     if is_negative:
-        backwards[size] = c"-"
-        size += 1
-    for index in range(size):
-        digits[index] = backwards[size - 1 - index]
-    return size
+        at -= 1
+        text[at] = c"-"
+    memcpy(digits, text + at, DIGITS_MAX - at)
+    return DIGITS_MAX - at

@@ -8,7 +8,7 @@ router can read another user than the one it was routed by.
 """
 from libc.math cimport fabs, floor
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from augenblick_native.buffer cimport pack_map, pack_str, put_bytes
 from augenblick_native.cursor cimport left, likely, read_be32, read_u8, unlikely
@@ -27,6 +27,52 @@ from augenblick_native.status cimport (
 from augenblick_native.check cimport (
     WHOLE_MAX, check_head, check_whole, read_double, read_integer, read_key, write_decimal,
 )
+
+cdef extern from *:
+    """
+    /* The own keys as msgpack in its shortest form, read as little-endian words. */
+    #define AB_KEY_USER 0x72657375A4ULL
+    #define AB_KEY_TIME 0x656D6974A4ULL
+    #define AB_KEY_EVENT 0x746E657665A5ULL
+    #define AB_KEY_PROPS 0x73706F7270A5ULL
+    #define AB_KEY_ID 0x6469A2ULL
+    #define AB_KEY_SESSION 0x6E6F6973736573A7ULL
+    #define AB_KEY_CONTEXT 0x747865746E6F63A7ULL
+    #define AB_KEY_CONSENT 0x746E65736E6F63A7ULL
+    """
+    const uint64_t KEY_USER "AB_KEY_USER"
+    const uint64_t KEY_TIME "AB_KEY_TIME"
+    const uint64_t KEY_EVENT "AB_KEY_EVENT"
+    const uint64_t KEY_PROPS "AB_KEY_PROPS"
+    const uint64_t KEY_ID "AB_KEY_ID"
+    const uint64_t KEY_SESSION "AB_KEY_SESSION"
+    const uint64_t KEY_CONTEXT "AB_KEY_CONTEXT"
+    const uint64_t KEY_CONSENT "AB_KEY_CONSENT"
+
+
+# The own field whose key is at the cursor in its shortest form, which is then passed; else 0.
+cdef inline uint32_t take_own_key(Cursor* cursor) noexcept nogil:
+    cdef uint64_t word
+    cdef uint32_t own = 0
+    cdef size_t size
+    if left(cursor) < 8:
+        return 0
+    memcpy(&word, cursor.at, 8)
+    size = 1 + (<size_t>word & 0x1F)
+    if size == 5:
+        word &= 0xFFFFFFFFFFULL
+        own = OWN_USER if word == KEY_USER else OWN_TIME if word == KEY_TIME else 0
+    elif size == 6:
+        word &= 0xFFFFFFFFFFFFULL
+        own = OWN_EVENT if word == KEY_EVENT else OWN_PROPS if word == KEY_PROPS else 0
+    elif size == 3:
+        own = OWN_ID if word & 0xFFFFFF == KEY_ID else 0
+    elif size == 8:
+        own = OWN_CONTEXT if word == KEY_CONTEXT else OWN_SESSION if word == KEY_SESSION else 0
+        own = OWN_CONSENT if word == KEY_CONSENT else own
+    if own:
+        cursor.at += size
+    return own
 
 
 cdef inline uint32_t own_key(const Text* key) noexcept nogil:
@@ -303,12 +349,15 @@ cdef inline Status scan_pair(
     cdef Text key
     cdef uint32_t value_class = 0
     cdef uint32_t own
-    cdef Status status = read_key(cursor, &key)
-    if unlikely(status != STATUS_OK):
-        return status
-    own = own_key(&key)
+    cdef Status status
+    own = take_own_key(cursor)
     if own == 0:
-        return check_whole(cursor, 2, &value_class)
+        status = read_key(cursor, &key)
+        if unlikely(status != STATUS_OK):
+            return status
+        own = own_key(&key)
+        if own == 0:
+            return check_whole(cursor, 2, &value_class)
     if unlikely(event.found & own):
         return wrong(own)
     event.found |= own

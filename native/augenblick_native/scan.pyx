@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy, memset
 
 from augenblick_native.buffer cimport (
-    Buffer, buffer_free, buffer_room, put_bytes, put_i64, put_le32, put_le64,
+    Buffer, buffer_free, buffer_room, put_bytes,
 )
 from augenblick_native.check cimport is_text
 from augenblick_native.cursor cimport Cursor, cursor_over, left, likely, unlikely
@@ -27,7 +27,8 @@ from augenblick_native.json cimport transcode_json
 from augenblick_native.msgpack cimport NESTING_DEPTH_MAX, read_array_header, skip_frame, skip_nested
 from augenblick_native.schema cimport Rules
 from augenblick_native.stream cimport (
-    FLAG_WARM, HEADER_BYTES, KEY_GROUPS, KEY_GROUP_SHIFT, MARK_BYTES, Shard, is_mark_due, put_mark,
+    FLAG_WARM, HEADER_BYTES, KEY_GROUPS, KEY_GROUP_SHIFT, MARK_BYTES, Header, Shard, is_mark_due,
+    put_mark,
 )
 from augenblick_native.status cimport (
     STATUS_BAD_MSGPACK, STATUS_BAD_UTF8, STATUS_FUTURE, STATUS_NO_MEMORY, STATUS_NO_TIME,
@@ -438,7 +439,7 @@ cdef class Router:
         cdef Shard* shard = &self._shards[self._shard_of[key_group]]
         cdef size_t body_max = <size_t>(event.end - event.start) + batch.tag_size + SPLICE_BYTES_MAX
         cdef size_t header_at
-        cdef uint32_t body_bytes
+        cdef Header header
         cdef int64_t ingest_ms
         if unlikely(buffer_room(&shard.stream, MARK_BYTES + HEADER_BYTES + body_max) == NULL):
             return STATUS_NO_MEMORY
@@ -446,16 +447,16 @@ cdef class Router:
         if is_mark_due(shard, self._watermark_ms, ingest_ms):
             put_mark(shard, self._watermark_ms, ingest_ms)
         self._numbers[key_group] += 1
+        header.flags = batch.flags
+        header.event_ms = event.event_ms
+        header.user_key = user_key
+        header.number = self._numbers[key_group]
+        header.fingerprint = self._fingerprint(batch, event, user_key)
         header_at = shard.stream.size
-        put_le32(&shard.stream, 0)
-        put_le32(&shard.stream, batch.flags)
-        put_i64(&shard.stream, event.event_ms)
-        put_le64(&shard.stream, user_key)
-        put_le64(&shard.stream, self._numbers[key_group])
-        put_le64(&shard.stream, self._fingerprint(batch, event, user_key))
+        shard.stream.size += HEADER_BYTES
         put_body(event, batch.tag, batch.tag_size, &shard.stream)
-        body_bytes = <uint32_t>(shard.stream.size - header_at - HEADER_BYTES)
-        memcpy(shard.stream.data + header_at, &body_bytes, 4)
+        header.body_bytes = <uint32_t>(shard.stream.size - header_at - HEADER_BYTES)
+        memcpy(shard.stream.data + header_at, &header, HEADER_BYTES)
         shard.events += 1
         batch.events += 1
         batch.last_event_ms = event.event_ms

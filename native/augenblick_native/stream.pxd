@@ -28,6 +28,16 @@ cdef struct Shard:
     int64_t ingest_ms
 
 
+# The header of an event, as it lies in the stream.
+cdef struct Header:
+    uint32_t body_bytes
+    uint32_t flags
+    int64_t event_ms
+    uint64_t user_key
+    uint64_t number
+    uint64_t fingerprint
+
+
 cdef inline void put_mark(Shard* shard, int64_t watermark_ms, int64_t ingest_ms) noexcept nogil:
     put_le32(&shard.stream, 0xFFFFFFFFU)
     put_le32(&shard.stream, 0)
