@@ -1,16 +1,23 @@
 """Augenblick: a real-time user-behaviour engine.
 
-The names below are the public ones; everything else may change without notice. Those of the plan
-are imported when first asked for, so that a client does not pay for them.
+The names below are the public ones; everything else may change without notice. They are imported
+from their homes when first used, so that importing the package stays quick.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from augenblick.client import Client
-from augenblick.errors import AugenblickError, PlanError, PluginError
+from augenblick.errors import (
+    AugenblickError,
+    AuthenticationFailed,
+    EngineUnavailable,
+    PlanError,
+    PluginError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from augenblick.client import Client
     from augenblick.plan import (
         Absence,
         Emit,
@@ -30,17 +37,22 @@ if TYPE_CHECKING:
         load_plan,
         write_plan,
     )
+    from augenblick.trigger_actors import EventBatch, Firing, TriggerActor
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Absence",
     "AugenblickError",
+    "AuthenticationFailed",
     "Client",
     "Emit",
+    "EngineUnavailable",
+    "EventBatch",
     "EventWhere",
     "Feature",
     "FileAction",
+    "Firing",
     "LogAction",
     "Metric",
     "Over",
@@ -51,6 +63,8 @@ __all__ = [
     "SessionSettings",
     "TimeSettings",
     "Trigger",
+    "TriggerActor",
+    "UsageError",
     "WebhookAction",
     "__version__",
     "check_plan",
@@ -58,8 +72,17 @@ __all__ = [
     "write_plan",
 ]
 
+_HOMES = {
+    "Client": "augenblick.client",
+    "EventBatch": "augenblick.trigger_actors",
+    "Firing": "augenblick.trigger_actors",
+    "TriggerActor": "augenblick.trigger_actors",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module("augenblick.plan"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_HOMES.get(name, "augenblick.plan")), name)
+    globals()[name] = found
+    return found
