@@ -1,0 +1,1 @@
+"""One aggregate, one small file: init, add, merge, result on a fixed struct."""

@@ -1,0 +1,308 @@
+# cython: language_level=3
+"""From an occasion to a result row.
+
+The body of a firing is a msgpack array: [user, group, match value, cause, identities, values]; binding.results makes the
+record and its id of it.
+"""
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.string cimport memcmp, memset
+
+from augenblick_native.buffer cimport pack_array, pack_map, pack_nil, pack_str, put_bytes
+from augenblick_native.decode cimport operand, read_event
+from augenblick_native.hash cimport name_hash
+from augenblick_native.machine cimport (
+    COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX, ROW_ACTOR,
+    ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
+)
+from augenblick_native.msgpack cimport Value
+from augenblick_native.pattern cimport pack_cause, pack_identity
+from augenblick_native.predicate cimport evaluate
+from augenblick_native.program cimport OPERAND_NONE, TRIGGER_ACTOR, TRIGGER_WHEN, ValueRule
+from augenblick_native.record cimport add_cell, find_cell, narrow, payload, payload_bytes, widen
+from augenblick_native.session cimport session_holding
+from augenblick_native.state cimport NO_TIME_MS, Session
+from augenblick_native.status cimport STATUS_OK
+from augenblick_native.table cimport user_id
+from augenblick_native.values cimport is_true, of_bool, pack_value
+from augenblick_native.window cimport group_of, pack_feature_map, read_feature
+
+cdef enum:
+    EQUAL_FIRINGS_MAX = 64          # different firings of one trigger and user at one instant whose k is kept
+
+cdef struct FiredHead:              # a cell: then Counted items for the latest time
+    int64_t left_ms                 # time of the last one that left; NO_TIME_MS
+    int64_t latest_ms
+    uint32_t has_risen
+    uint32_t unused
+
+cdef struct Counted:
+    uint64_t hashed
+    uint64_t next_k
+
+
+cdef Value read_segment(Machine* machine, Moment* moment, int32_t index) noexcept nogil:
+    cdef uint32_t offset
+    if machine.keeper.user == NULL:
+        return of_bool(False)
+    offset = find_cell(machine.keeper.user, machine.plan.segments[index].slot, NULL, 0, 0)
+    if offset == 0:
+        return of_bool(False)
+    return of_bool((<Membership*>payload(machine.keeper.user, offset)).is_member != 0)
+
+
+cdef Readers READERS
+READERS.feature = read_feature
+READERS.segment = read_segment
+READERS.metric = NULL
+
+
+cdef const Readers* user_readers() noexcept nogil:
+    return &READERS
+
+
+cdef bint group_for(Machine* machine, const TriggerRule* rule, const Event* event, Group* group) noexcept nogil:
+    cdef Value value
+    memset(group, 0, sizeof(Group))
+    if rule.group == OPERAND_NONE:
+        return False
+    value = operand(event, rule.group)
+    return group_of(machine, &value, group)
+
+
+cdef void set_group(Moment* moment, const Group* group) noexcept nogil:
+    moment.group = group.data
+    moment.group_bytes = group.size
+    moment.group_hash = group.hashed
+
+
+# The last rise of the clock that a timer of this instant had to wait for.
+cdef inline const Rise* releasing(const Machine* machine) noexcept nogil:
+    cdef uint32_t low = 0
+    cdef uint32_t high = machine.rise_count
+    cdef uint32_t middle
+    while low < high:
+        middle = (low + high) // 2
+        if machine.rises[middle].watermark_ms > machine.due_ms:
+            high = middle
+        else:
+            low = middle + 1
+    return &machine.rises[low] if low < machine.rise_count else NULL
+
+
+cdef Row new_row(Machine* machine) noexcept nogil:
+    cdef Row row
+    cdef const Rise* rise
+    memset(&row, 0, sizeof(Row))
+    row.record = machine.record
+    row.fired_ms = machine.fired_ms
+    row.start_ms = NO_TIME_MS
+    row.end_ms = NO_TIME_MS
+    if machine.due_ms != NO_TIME_MS:
+        rise = releasing(machine)
+        row.record = rise.record if rise != NULL else -1
+        if rise != NULL and machine.ingest_is_now:
+            row.fired_ms = rise.ingest_ms
+    row.body_at = machine.bodies.size
+    return row
+
+
+cdef void put_row(Machine* machine, Row* row) noexcept nogil:
+    row.body_bytes = machine.bodies.size - row.body_at
+    put_bytes(&machine.rows, row, sizeof(Row))
+
+
+# Firings so far
+
+cdef uint32_t fired_cell(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.slot, NULL, 0, 0)
+    cdef FiredHead* head
+    if offset:
+        return offset
+    offset = add_cell(&machine.keeper, rule.slot, NULL, 0, 0, sizeof(FiredHead))
+    if offset == 0:
+        machine.counters[COUNT_STATE_FULL] += 1
+        return 0
+    head = <FiredHead*>payload(machine.keeper.user, offset)
+    head.left_ms = NO_TIME_MS
+    head.latest_ms = NO_TIME_MS
+    return offset
+
+
+cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    cdef uint32_t offset = fired_cell(machine, rule)
+    cdef FiredHead* head
+    if offset == 0:
+        return False
+    head = <FiredHead*>payload(machine.keeper.user, offset)
+    if head.has_risen:
+        return False
+    head.has_risen = 1
+    return True
+
+
+# k of a firing: how many with equal parts came before it at this time; kept for the latest time only.
+cdef uint32_t count_firing(Machine* machine, uint32_t offset, int64_t time_ms, uint64_t hashed) noexcept nogil:
+    cdef FiredHead* head = <FiredHead*>payload(machine.keeper.user, offset)
+    cdef uint32_t end = payload_bytes(machine.keeper.user, offset)
+    cdef uint32_t at = sizeof(FiredHead)
+    cdef Counted* counted
+    if time_ms < head.latest_ms:
+        return 0
+    if time_ms > head.latest_ms:
+        head.latest_ms = time_ms
+        if end > at:
+            narrow(machine.keeper.user, offset, at, end - at)
+            end = at
+    while at < end:
+        counted = <Counted*>(payload(machine.keeper.user, offset) + at)
+        if counted.hashed == hashed:
+            counted.next_k += 1
+            return <uint32_t>(counted.next_k - 1)
+        at += sizeof(Counted)
+    if (end - sizeof(FiredHead)) // sizeof(Counted) >= EQUAL_FIRINGS_MAX:
+        narrow(machine.keeper.user, offset, sizeof(FiredHead), sizeof(Counted))
+        at -= sizeof(Counted)
+    if not widen(&machine.keeper, offset, at, sizeof(Counted)):
+        machine.counters[COUNT_STATE_FULL] += 1
+        return 0
+    counted = <Counted*>(payload(machine.keeper.user, offset) + at)
+    counted.hashed = hashed
+    counted.next_k = 1
+    return 0
+
+
+cdef bint is_cooling(const FiredHead* head, const TriggerRule* rule, int64_t time_ms) noexcept nogil:
+    cdef int64_t apart
+    if rule.cooldown_ms == 0 or head.left_ms == NO_TIME_MS:
+        return False
+    apart = time_ms - head.left_ms
+    return (apart if apart >= 0 else -apart) < rule.cooldown_ms
+
+
+cdef void pack_group(Machine* machine, const Group* group) noexcept nogil:
+    if group.data == NULL:
+        pack_nil(&machine.bodies)
+    else:
+        put_bytes(&machine.bodies, group.data, group.size)
+
+
+cdef void pack_values(Machine* machine, const TriggerRule* rule, Moment* moment) noexcept nogil:
+    cdef uint32_t index
+    cdef const ValueRule* wanted
+    cdef Value value
+    pack_map(&machine.bodies, rule.values_count)
+    for index in range(rule.values_count):
+        wanted = &machine.plan.values[rule.values_at + index]
+        pack_str(&machine.bodies, wanted.name.data, wanted.name.size)
+        if wanted.map_feature >= 0:
+            pack_feature_map(machine, moment, wanted.map_feature)
+        else:
+            value = evaluate(machine, moment, wanted.code, &READERS)
+            pack_value(&machine.bodies, &value)
+
+
+# The firing's cause is `event`; `match` is given for a sequence.
+cdef void fire(
+    Machine* machine, uint32_t trigger, Event* event, const Match* match, bint is_absence
+) noexcept nogil:
+    cdef const TriggerRule* rule = &machine.plan.triggers[trigger]
+    cdef Moment moment
+    cdef Group group
+    cdef Value truth
+    cdef Row row
+    cdef Session* session
+    cdef uint64_t hashed
+    cdef uint32_t offset
+    cdef size_t identities_at
+    cdef uint8_t parts = 0
+    memset(&moment, 0, sizeof(Moment))
+    moment.event = event
+    moment.at_ms = match.time_ms if match != NULL else event.time_ms
+    moment.ends_at = is_absence
+    group_for(machine, rule, event, &group)
+    set_group(&moment, &group)
+    if group.data == NULL and match != NULL:
+        set_group(&moment, &match.group)
+    if rule.when >= 0 and rule.kind != TRIGGER_WHEN:
+        truth = evaluate(machine, &moment, rule.when, &READERS)
+        if not is_true(&truth):
+            return
+    if event.warm:
+        machine.counters[COUNT_FIRINGS_WARM] += 1
+        return
+    identities_at = machine.scratch.size
+    if match == NULL:
+        pack_identity(&machine.scratch, event, &parts)
+        hashed = name_hash(machine.scratch.data + identities_at, machine.scratch.size - identities_at)
+    else:
+        hashed = name_hash(match.identities, match.identities_bytes)
+    if match != NULL and rule.match != OPERAND_NONE:
+        hashed ^= <uint64_t>match.group.hashed << 17
+    else:
+        hashed ^= <uint64_t>group.hashed << 17
+    row = new_row(machine)
+    offset = fired_cell(machine, rule)
+    if offset:
+        row.k = count_firing(machine, offset, moment.at_ms, hashed)
+        if is_cooling(<FiredHead*>payload(machine.keeper.user, offset), rule, moment.at_ms):
+            machine.counters[COUNT_FIRINGS_COOLDOWN] += 1
+            return
+        (<FiredHead*>payload(machine.keeper.user, offset)).left_ms = moment.at_ms
+    machine.counters[COUNT_FIRINGS] += 1
+    row.kind = ROW_ACTOR if rule.kind == TRIGGER_ACTOR else ROW_FIRING
+    row.rule = trigger
+    row.time_ms = moment.at_ms
+    if not event.derived:
+        session = session_holding(machine, event.time_ms)
+        if session != NULL:
+            row.start_ms = session.start_ms
+    pack_array(&machine.bodies, 6)
+    pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
+    pack_group(machine, &group)
+    if match == NULL:
+        pack_nil(&machine.bodies)
+        pack_cause(&machine.bodies, event)
+        pack_array(&machine.bodies, parts)
+        pack_identity(&machine.bodies, event, &parts)
+    else:
+        pack_group(machine, &match.group)
+        put_bytes(&machine.bodies, match.cause, match.cause_bytes)
+        pack_array(&machine.bodies, match.identity_parts)
+        put_bytes(&machine.bodies, match.identities, match.identities_bytes)
+    pack_values(machine, rule, &moment)
+    row.flags = (ROW_APPROXIMATE if moment.approximate else 0) | (ROW_SHADOW if rule.shadow else 0)
+    put_row(machine, &row)
+
+
+cdef void fire_event(Machine* machine, uint32_t trigger, Event* event) noexcept nogil:
+    fire(machine, trigger, event, NULL, False)
+
+
+# True if the name is one of the plan's derived events: clients cannot send those.
+cdef bint is_derived(Machine* machine, const Event* event) noexcept nogil:
+    cdef uint32_t index
+    if event.event_id >= 0:
+        return False
+    for index in range(machine.plan.event_count):
+        if (
+            machine.plan.event_derived[index] and machine.plan.event_names[index].size == event.name.size
+            and memcmp(machine.plan.event_names[index].data, event.name.data, event.name.size) == 0
+        ):
+            return True
+    return False
+
+
+cdef void fire_match(Machine* machine, uint32_t trigger, const Match* match, bint is_absence) noexcept nogil:
+    cdef Event* cause
+    if machine.depth + 1 >= EVENT_DEPTH_MAX:
+        return
+    machine.depth += 1
+    cause = &machine.events[machine.depth]
+    if read_event(machine.plan, cause, match.cause, match.cause_bytes) == STATUS_OK:
+        cause.derived = is_derived(machine, cause)
+        cause.warm = machine.depth > 0 and machine.events[machine.depth - 1].warm
+        cause.user.data = user_id(machine.keeper.user)
+        cause.user.size = machine.keeper.user.id_bytes
+        cause.generation += 1
+        fire(machine, trigger, cause, match, is_absence)
+    machine.depth -= 1

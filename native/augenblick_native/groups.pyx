@@ -1,0 +1,27 @@
+# cython: language_level=3
+"""The end of a key group's state."""
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from augenblick_native.arena cimport arena_give
+from augenblick_native.panes cimport free_panes
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
+
+
+cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
+    cdef uint32_t index
+    if group.entries != NULL:
+        for index in range(group.mask + 1):
+            if group.entries[index].user != NULL:
+                arena_give(&machine.arena, group.entries[index].user, group.entries[index].user.capacity)
+                machine.users -= 1
+    free_panes(group)
+    free(group.entries)
+    free(group.heap)
+    free(group.gateways)
+    free(group.prints.ring)
+    free(group.prints.index)
+    memset(group, 0, sizeof(KeyGroup))
+    group.clock_ms = NO_TIME_MS
+    group.panes.earliest_end_ms = NEVER_MS

@@ -1,0 +1,59 @@
+# Sequences: partials, absences and the events that wait for their turn, as cells of the user's record.
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
+
+from augenblick_native.buffer cimport Buffer
+from augenblick_native.machine cimport Event, Machine
+from augenblick_native.program cimport TriggerRule
+from augenblick_native.window cimport Group
+
+cdef enum:
+    WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5
+    MATCH_VALUES_MAX = 1024     # values of `match` with state, per user and trigger
+    STEPS_MAX = 31
+    MASK_NOT = 0x80000000       # the event matches the trailing negation
+
+# One event as a sequence sees it: which steps it may take, who it is.  Views stay valid during the call only.
+cdef struct Taken:
+    int64_t time_ms
+    uint32_t mask               # bit i: positive step i; MASK_NOT
+    bint derived
+    Group group                 # the value of `match`
+    const uint8_t* identity     # msgpack values: its id, or its name and time
+    uint32_t identity_bytes
+    uint8_t identity_parts
+    const uint8_t* cause        # msgpack map {event, id, time, props}
+    uint32_t cause_bytes
+
+# A match or an absence: what its firing is made of.  Views into Machine.scratch.
+cdef struct Match:
+    int64_t time_ms
+    Group group
+    const uint8_t* identities   # msgpack values
+    uint32_t identities_bytes
+    uint32_t identity_parts
+    const uint8_t* cause
+    uint32_t cause_bytes
+
+# What the sequence sees of an event at hand.  False: it is no concern of the sequence.
+cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Taken* taken) noexcept nogil
+
+# Let an event cancel, step and begin.  True: it completed a match.
+cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match) noexcept nogil
+
+# Put an event of an event-time sequence where it waits for the watermark.
+cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil
+
+# The earliest waiting event of the trigger; NEVER_MS none.  Take it out: its views go to the call's scratch.
+cdef int64_t next_waiting_ms(Machine* machine, const TriggerRule* rule) noexcept nogil
+cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) noexcept nogil
+
+# The earliest deadline of the trigger's absences; NEVER_MS none.  Take it out as a match.
+cdef int64_t next_deadline_ms(Machine* machine, const TriggerRule* rule) noexcept nogil
+cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) noexcept nogil
+
+# Forget partials that the clock has made hopeless, in every group.
+cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil
+
+# A firing's cause and the identity of an event, as msgpack.
+cdef void pack_cause(Buffer* buffer, const Event* event) noexcept nogil
+cdef void pack_identity(Buffer* buffer, const Event* event, uint8_t* parts) noexcept nogil

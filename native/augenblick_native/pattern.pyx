@@ -1,0 +1,515 @@
+# cython: language_level=3
+"""Sequences.
+
+Cells: partial_slot (one per `match` value): PartialHead and its identities, in order of (first time, arrival);
+absence_slot (one per value): AbsenceHead, cause, in order of arming; waiting_slot: WaitingHead, group, identity, cause,
+in order of (time, arrival).  Every item is padded to 8 bytes and says its own size.
+A partial is given up once the watermark is strictly past its first event + within.
+"""
+from libc.string cimport memcpy, memset
+
+from augenblick_native.buffer cimport buffer_room, pack_int, pack_map, pack_str, put_bytes
+from augenblick_native.decode cimport operand
+from augenblick_native.hash cimport name_hash
+from augenblick_native.machine cimport (
+    COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, COUNT_WAITING_FORCED, plus,
+)
+from augenblick_native.msgpack cimport Value
+from augenblick_native.predicate cimport selects
+from augenblick_native.program cimport OPERAND_NONE, TIMER_KEEP, TIMER_RESTART
+from augenblick_native.record cimport (
+    add_cell, cell_at, find_cell, group_data, group_head, narrow, next_cell, pad8, payload, payload_bytes, remove_cell,
+    widen,
+)
+from augenblick_native.state cimport NEVER_MS
+from augenblick_native.values cimport has_value, pack_value
+from augenblick_native.window cimport group_of
+
+cdef struct PartialHead:
+    int64_t first_ms
+    int64_t last_ms
+    uint32_t size               # whole item
+    uint16_t steps              # taken so far
+    uint16_t identity_parts
+    uint32_t identities_bytes
+    uint32_t unused
+
+cdef struct AbsenceHead:
+    int64_t deadline_ms
+    int64_t step_ms
+    uint32_t size
+    uint32_t identity_bytes
+    uint32_t cause_bytes
+    uint32_t identity_parts
+
+cdef struct WaitingHead:
+    int64_t time_ms
+    uint32_t size
+    uint32_t mask
+    uint32_t cause_bytes
+    uint16_t group_bytes
+    uint16_t identity_bytes
+    uint8_t identity_parts
+    uint8_t derived
+    uint16_t unused
+    uint32_t unused2
+
+
+cdef void pack_identity(Buffer* buffer, const Event* event, uint8_t* parts) noexcept nogil:
+    if has_value(&event.id):
+        pack_value(buffer, &event.id)
+        parts[0] = 1
+    else:
+        pack_str(buffer, event.name.data, event.name.size)
+        pack_int(buffer, event.time_ms)
+        parts[0] = 2
+
+
+cdef void pack_cause(Buffer* buffer, const Event* event) noexcept nogil:
+    pack_map(buffer, 4)
+    pack_str(buffer, <const uint8_t*>b"event", 5)
+    pack_str(buffer, event.name.data, event.name.size)
+    pack_str(buffer, <const uint8_t*>b"id", 2)
+    pack_value(buffer, &event.id)
+    pack_str(buffer, <const uint8_t*>b"time", 4)
+    pack_int(buffer, event.time_ms)
+    pack_str(buffer, <const uint8_t*>b"props", 5)
+    if event.props == NULL:
+        pack_map(buffer, 0)
+    else:
+        put_bytes(buffer, event.props, event.props_bytes)
+
+
+cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Taken* taken) noexcept nogil:
+    cdef uint32_t index
+    cdef Value value
+    cdef size_t at
+    memset(taken, 0, sizeof(Taken))
+    for index in range(rule.steps_count):
+        if selects(machine, event, machine.plan.steps[rule.steps_at + index].selector):
+            taken.mask |= <uint32_t>1 << index
+    if rule.ends_in_not and selects(machine, event, rule.negation.selector):
+        taken.mask |= MASK_NOT
+    if taken.mask == 0 and (not rule.strict or event.derived):
+        return False
+    if rule.match != OPERAND_NONE:
+        value = operand(event, rule.match)
+        if not group_of(machine, &value, &taken.group):
+            return False
+    taken.time_ms = event.time_ms
+    taken.derived = event.derived
+    if buffer_room(&machine.scratch, 512 + event.name.size * 2 + event.id.size * 2 + event.props_bytes) == NULL:
+        return False
+    at = machine.scratch.size
+    pack_identity(&machine.scratch, event, &taken.identity_parts)
+    taken.identity = machine.scratch.data + at
+    taken.identity_bytes = <uint32_t>(machine.scratch.size - at)
+    at = machine.scratch.size
+    pack_cause(&machine.scratch, event)
+    taken.cause = machine.scratch.data + at
+    taken.cause_bytes = <uint32_t>(machine.scratch.size - at)
+    return True
+
+
+# The cell of the slot for the event's `match` value, made if need be.  0: full.
+cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noexcept nogil:
+    cdef uint32_t offset = find_cell(machine.keeper.user, slot, group.data, group.size, group.hashed)
+    cdef uint32_t oldest = 0
+    cdef uint32_t count = 0
+    if offset == 0 and group.data != NULL:
+        offset = next_cell(machine.keeper.user, slot, 0)
+        while offset:
+            count += 1
+            if oldest == 0 or (
+                group_head(cell_at(machine.keeper.user, offset)).touched
+                < group_head(cell_at(machine.keeper.user, oldest)).touched
+            ):
+                oldest = offset
+            offset = next_cell(machine.keeper.user, slot, offset + cell_at(machine.keeper.user, offset).size)
+        if count >= MATCH_VALUES_MAX:
+            remove_cell(machine.keeper.user, oldest)
+            machine.counters[COUNT_PARTIALS_DROPPED] += 1
+    if offset == 0:
+        offset = add_cell(&machine.keeper, slot, group.data, group.size, group.hashed, 0)
+        if offset == 0:
+            machine.counters[COUNT_STATE_FULL] += 1
+            return 0
+    if group.data != NULL:
+        machine.keeper.user.stamp += 1
+        group_head(cell_at(machine.keeper.user, offset)).touched = machine.keeper.user.stamp
+    return offset
+
+
+cdef inline void drop_if_empty(Machine* machine, uint32_t offset) noexcept nogil:
+    if offset and payload_bytes(machine.keeper.user, offset) == 0:
+        remove_cell(machine.keeper.user, offset)
+
+
+cdef inline PartialHead* partial_at(Machine* machine, uint32_t offset, uint32_t at) noexcept nogil:
+    return <PartialHead*>(payload(machine.keeper.user, offset) + at)
+
+
+cdef inline AbsenceHead* absence_at(Machine* machine, uint32_t offset, uint32_t at) noexcept nogil:
+    return <AbsenceHead*>(payload(machine.keeper.user, offset) + at)
+
+
+cdef inline WaitingHead* waiting_at(Machine* machine, uint32_t offset, uint32_t at) noexcept nogil:
+    return <WaitingHead*>(payload(machine.keeper.user, offset) + at)
+
+
+# Partials
+
+cdef bint begin_partial(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
+    cdef uint32_t whole = <uint32_t>sizeof(PartialHead) + pad8(taken.identity_bytes)
+    cdef uint32_t offset = cell_for(machine, rule.partial_slot, &taken.group)
+    cdef uint32_t at = 0
+    cdef uint32_t count = 0
+    cdef PartialHead* partial
+    if offset == 0:
+        return False
+    while at < payload_bytes(machine.keeper.user, offset):
+        count += 1
+        at += partial_at(machine, offset, at).size
+    if count >= rule.partial_max:
+        machine.counters[COUNT_PARTIALS_DROPPED] += 1
+        if partial_at(machine, offset, 0).first_ms > taken.time_ms:
+            return False                        # it would be the oldest itself
+        narrow(machine.keeper.user, offset, 0, partial_at(machine, offset, 0).size)
+    at = 0
+    while at < payload_bytes(machine.keeper.user, offset) and partial_at(machine, offset, at).first_ms <= taken.time_ms:
+        at += partial_at(machine, offset, at).size
+    if not widen(&machine.keeper, offset, at, whole):
+        machine.counters[COUNT_STATE_FULL] += 1
+        return False
+    partial = partial_at(machine, offset, at)
+    partial.first_ms = taken.time_ms
+    partial.last_ms = taken.time_ms
+    partial.size = whole
+    partial.steps = 1
+    partial.identity_parts = taken.identity_parts
+    partial.identities_bytes = taken.identity_bytes
+    memcpy(<uint8_t*>partial + sizeof(PartialHead), taken.identity, taken.identity_bytes)
+    return True
+
+
+cdef bint extend_partial(Machine* machine, uint32_t offset, uint32_t at, const Taken* taken) noexcept nogil:
+    cdef PartialHead* partial = partial_at(machine, offset, at)
+    cdef uint32_t wanted = <uint32_t>sizeof(PartialHead) + pad8(partial.identities_bytes + taken.identity_bytes)
+    cdef uint32_t more = wanted - partial.size
+    if more and not widen(&machine.keeper, offset, at + partial.size, more):
+        machine.counters[COUNT_STATE_FULL] += 1
+        return False
+    partial = partial_at(machine, offset, at)
+    memcpy(
+        <uint8_t*>partial + sizeof(PartialHead) + partial.identities_bytes, taken.identity, taken.identity_bytes
+    )
+    partial.size = wanted
+    partial.identities_bytes += taken.identity_bytes
+    partial.identity_parts += taken.identity_parts
+    partial.steps += 1
+    partial.last_ms = taken.time_ms
+    return True
+
+
+# A match of the partial's events and the event at hand, in the call's scratch.
+cdef bint complete(Machine* machine, const PartialHead* partial, const Taken* taken, Match* match) noexcept nogil:
+    cdef uint32_t before = partial.identities_bytes if partial != NULL else 0
+    cdef size_t at = machine.scratch.size
+    if buffer_room(&machine.scratch, before + taken.identity_bytes) == NULL:
+        return False
+    if before:
+        put_bytes(&machine.scratch, <const uint8_t*>partial + sizeof(PartialHead), before)
+    put_bytes(&machine.scratch, taken.identity, taken.identity_bytes)
+    match.time_ms = taken.time_ms
+    match.group = taken.group
+    match.identities = machine.scratch.data + at
+    match.identities_bytes = before + taken.identity_bytes
+    match.identity_parts = taken.identity_parts + (partial.identity_parts if partial != NULL else 0)
+    match.cause = taken.cause
+    match.cause_bytes = taken.cause_bytes
+    return True
+
+
+cdef inline bint is_hopeless(Machine* machine, const TriggerRule* rule, const PartialHead* partial) noexcept nogil:
+    return plus(partial.first_ms, rule.within_ms) < machine.clock_ms
+
+
+cdef inline bint is_next(const TriggerRule* rule, const PartialHead* partial, const Taken* taken) noexcept nogil:
+    return (
+        taken.mask & (<uint32_t>1 << partial.steps) != 0
+        and taken.time_ms >= partial.last_ms
+        and taken.time_ms - partial.first_ms <= rule.within_ms
+    )
+
+
+cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match) noexcept nogil:
+    cdef uint32_t offset, at
+    cdef PartialHead* partial
+    cdef bint matched = False
+    cdef bint arms = False
+    if rule.ends_in_not and taken.mask & MASK_NOT:
+        cancel(machine, rule, taken)
+    offset = find_cell(
+        machine.keeper.user, rule.partial_slot, taken.group.data, taken.group.size, taken.group.hashed
+    )
+    at = 0
+    while offset and at < payload_bytes(machine.keeper.user, offset):
+        partial = partial_at(machine, offset, at)
+        if is_hopeless(machine, rule, partial):
+            narrow(machine.keeper.user, offset, at, partial.size)
+            continue
+        if not is_next(rule, partial, taken):
+            if rule.strict and not taken.derived:
+                narrow(machine.keeper.user, offset, at, partial.size)
+                continue
+        elif partial.steps + 1 < rule.steps_count:
+            extend_partial(machine, offset, at, taken)
+        elif rule.ends_in_not:
+            arms = True
+            if rule.strict:
+                narrow(machine.keeper.user, offset, at, partial.size)
+                continue
+        else:
+            if not matched:                     # in order of their beginning: the first is the match
+                matched = complete(machine, partial, taken, match)
+            narrow(machine.keeper.user, offset, at, partial.size)
+            continue
+        at += partial_at(machine, offset, at).size
+    if matched:
+        skip_past(machine, offset, taken.time_ms)
+    elif taken.mask & 1:
+        if rule.steps_count > 1:
+            begin_partial(machine, rule, taken)
+        elif rule.ends_in_not:
+            arms = True
+        else:
+            matched = complete(machine, NULL, taken, match)
+    drop_if_empty(
+        machine,
+        find_cell(machine.keeper.user, rule.partial_slot, taken.group.data, taken.group.size, taken.group.hashed),
+    )
+    if arms:
+        arm_absence(machine, rule, taken)
+    return matched
+
+
+# Skip past last: the partials that began at or before the match's last event go.
+cdef void skip_past(Machine* machine, uint32_t offset, int64_t time_ms) noexcept nogil:
+    while payload_bytes(machine.keeper.user, offset) and partial_at(machine, offset, 0).first_ms <= time_ms:
+        narrow(machine.keeper.user, offset, 0, partial_at(machine, offset, 0).size)
+
+
+cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    cdef uint32_t offset = next_cell(machine.keeper.user, rule.partial_slot, 0)
+    cdef uint32_t at
+    while offset:
+        at = 0
+        while at < payload_bytes(machine.keeper.user, offset):
+            if is_hopeless(machine, rule, partial_at(machine, offset, at)):
+                narrow(machine.keeper.user, offset, at, partial_at(machine, offset, at).size)
+            else:
+                at += partial_at(machine, offset, at).size
+        if payload_bytes(machine.keeper.user, offset):
+            at = offset + cell_at(machine.keeper.user, offset).size
+        else:
+            remove_cell(machine.keeper.user, offset)
+            at = offset
+        offset = next_cell(machine.keeper.user, rule.partial_slot, at)
+
+
+# Absences
+
+# An event at or before the deadline, and not before the step, cancels.
+cdef void cancel(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
+    cdef uint32_t offset = find_cell(
+        machine.keeper.user, rule.absence_slot, taken.group.data, taken.group.size, taken.group.hashed
+    )
+    cdef uint32_t at = 0
+    cdef AbsenceHead* absence
+    if offset == 0:
+        return
+    while at < payload_bytes(machine.keeper.user, offset):
+        absence = absence_at(machine, offset, at)
+        if absence.step_ms <= taken.time_ms <= absence.deadline_ms:
+            narrow(machine.keeper.user, offset, at, absence.size)
+        else:
+            at += absence.size
+    drop_if_empty(machine, offset)
+
+
+cdef void arm_absence(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
+    cdef uint32_t whole = <uint32_t>sizeof(AbsenceHead) + pad8(taken.identity_bytes + taken.cause_bytes)
+    cdef uint32_t offset = cell_for(machine, rule.absence_slot, &taken.group)
+    cdef uint32_t at = 0
+    cdef uint32_t count = 0
+    cdef AbsenceHead* absence
+    if offset == 0:
+        return
+    if rule.timer == TIMER_RESTART and payload_bytes(machine.keeper.user, offset):
+        narrow(machine.keeper.user, offset, 0, payload_bytes(machine.keeper.user, offset))
+    while at < payload_bytes(machine.keeper.user, offset):
+        absence = absence_at(machine, offset, at)
+        if rule.timer == TIMER_KEEP and absence.deadline_ms > taken.time_ms:
+            return
+        count += 1
+        at += absence.size
+    if count >= rule.partial_max:
+        machine.counters[COUNT_PARTIALS_DROPPED] += 1
+        at -= absence_at(machine, offset, 0).size
+        narrow(machine.keeper.user, offset, 0, absence_at(machine, offset, 0).size)
+    if not widen(&machine.keeper, offset, at, whole):
+        machine.counters[COUNT_STATE_FULL] += 1
+        drop_if_empty(machine, offset)
+        return
+    absence = absence_at(machine, offset, at)
+    absence.deadline_ms = plus(taken.time_ms, rule.negation.for_ms)
+    absence.step_ms = taken.time_ms
+    absence.size = whole
+    absence.identity_bytes = taken.identity_bytes
+    absence.identity_parts = taken.identity_parts
+    absence.cause_bytes = taken.cause_bytes
+    memcpy(<uint8_t*>absence + sizeof(AbsenceHead), taken.identity, taken.identity_bytes)
+    memcpy(<uint8_t*>absence + sizeof(AbsenceHead) + taken.identity_bytes, taken.cause, taken.cause_bytes)
+
+
+# The absence with the earliest (deadline, step): its cell and place.  False: none.
+cdef bint earliest_absence(
+    Machine* machine, const TriggerRule* rule, uint32_t* found, uint32_t* found_at
+) noexcept nogil:
+    cdef uint32_t offset = next_cell(machine.keeper.user, rule.absence_slot, 0)
+    cdef uint32_t at
+    cdef AbsenceHead* absence
+    cdef AbsenceHead* best = NULL
+    while offset:
+        at = 0
+        while at < payload_bytes(machine.keeper.user, offset):
+            absence = absence_at(machine, offset, at)
+            if best == NULL or absence.deadline_ms < best.deadline_ms:
+                best = absence
+                found[0] = offset
+                found_at[0] = at
+            at += absence.size
+        offset = next_cell(
+            machine.keeper.user, rule.absence_slot, offset + cell_at(machine.keeper.user, offset).size
+        )
+    return best != NULL
+
+
+cdef int64_t next_deadline_ms(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    cdef uint32_t offset, at
+    if not earliest_absence(machine, rule, &offset, &at):
+        return NEVER_MS
+    return absence_at(machine, offset, at).deadline_ms
+
+
+cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) noexcept nogil:
+    cdef uint32_t offset, at
+    cdef AbsenceHead* absence
+    cdef const uint8_t* data
+    cdef size_t start = machine.scratch.size
+    memset(match, 0, sizeof(Match))
+    if not earliest_absence(machine, rule, &offset, &at):
+        return False
+    absence = absence_at(machine, offset, at)
+    data = <const uint8_t*>absence + sizeof(AbsenceHead)
+    match.time_ms = absence.deadline_ms
+    match.identities_bytes = absence.identity_bytes
+    match.identity_parts = absence.identity_parts
+    match.cause_bytes = absence.cause_bytes
+    match.group.size = cell_at(machine.keeper.user, offset).group_bytes
+    if buffer_room(&machine.scratch, match.identities_bytes + 16 + match.cause_bytes + match.group.size) != NULL:
+        put_bytes(&machine.scratch, data, match.identities_bytes)
+        pack_int(&machine.scratch, absence.deadline_ms)
+        match.identities_bytes = <uint32_t>(machine.scratch.size - start)
+        match.identity_parts += 1
+        match.identities = machine.scratch.data + start
+        match.cause = machine.scratch.data + machine.scratch.size
+        put_bytes(&machine.scratch, data + absence.identity_bytes, match.cause_bytes)
+        if match.group.size:
+            match.group.data = machine.scratch.data + machine.scratch.size
+            match.group.hashed = group_head(cell_at(machine.keeper.user, offset)).hashed
+            put_bytes(&machine.scratch, group_data(cell_at(machine.keeper.user, offset)), match.group.size)
+    narrow(machine.keeper.user, offset, at, absence.size)
+    drop_if_empty(machine, offset)
+    return match.identities != NULL
+
+
+# Events that wait
+
+cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
+    cdef uint32_t whole = <uint32_t>sizeof(WaitingHead) + pad8(
+        taken.group.size + taken.identity_bytes + taken.cause_bytes
+    )
+    cdef uint32_t at = 0
+    cdef WaitingHead* waiting
+    cdef uint8_t* data
+    if offset == 0:
+        offset = add_cell(&machine.keeper, rule.waiting_slot, NULL, 0, 0, 0)
+    while offset and at < payload_bytes(machine.keeper.user, offset):
+        if waiting_at(machine, offset, at).time_ms > taken.time_ms:
+            break
+        at += waiting_at(machine, offset, at).size
+    if offset == 0 or not widen(&machine.keeper, offset, at, whole):
+        machine.counters[COUNT_STATE_FULL] += 1
+        return False
+    waiting = waiting_at(machine, offset, at)
+    waiting.time_ms = taken.time_ms
+    waiting.size = whole
+    waiting.mask = taken.mask
+    waiting.cause_bytes = taken.cause_bytes
+    waiting.group_bytes = taken.group.size
+    waiting.identity_bytes = <uint16_t>taken.identity_bytes
+    waiting.identity_parts = taken.identity_parts
+    waiting.derived = taken.derived
+    data = <uint8_t*>waiting + sizeof(WaitingHead)
+    memcpy(data, taken.group.data, taken.group.size)
+    memcpy(data + taken.group.size, taken.identity, taken.identity_bytes)
+    memcpy(data + taken.group.size + taken.identity_bytes, taken.cause, taken.cause_bytes)
+    return True
+
+
+cdef int64_t next_waiting_ms(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    """The instant at which the first waiting event is taken: at once when too many wait."""
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
+    cdef uint32_t at = 0
+    cdef uint32_t count = 0
+    if offset == 0:
+        return NEVER_MS
+    while at < payload_bytes(machine.keeper.user, offset):
+        count += 1
+        at += waiting_at(machine, offset, at).size
+    if count > WAITING_MAX:
+        machine.counters[COUNT_WAITING_FORCED] += 1
+        return min(waiting_at(machine, offset, 0).time_ms, plus(machine.clock_ms, -1))
+    return waiting_at(machine, offset, 0).time_ms
+
+
+cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) noexcept nogil:
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
+    cdef WaitingHead* waiting
+    cdef uint8_t* data
+    cdef uint32_t size
+    memset(taken, 0, sizeof(Taken))
+    if offset == 0:
+        return False
+    waiting = waiting_at(machine, offset, 0)
+    size = waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes
+    data = buffer_room(&machine.scratch, size)
+    if data != NULL:
+        put_bytes(&machine.scratch, <uint8_t*>waiting + sizeof(WaitingHead), size)
+        taken.time_ms = waiting.time_ms
+        taken.mask = waiting.mask
+        taken.derived = waiting.derived
+        if waiting.group_bytes:
+            taken.group.data = data
+            taken.group.size = waiting.group_bytes
+            taken.group.hashed = <uint32_t>name_hash(data, waiting.group_bytes)
+        taken.identity = data + waiting.group_bytes
+        taken.identity_bytes = waiting.identity_bytes
+        taken.identity_parts = waiting.identity_parts
+        taken.cause = data + waiting.group_bytes + waiting.identity_bytes
+        taken.cause_bytes = waiting.cause_bytes
+    narrow(machine.keeper.user, offset, 0, waiting.size)
+    drop_if_empty(machine, offset)
+    return data != NULL

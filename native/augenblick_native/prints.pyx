@@ -1,0 +1,87 @@
+# cython: language_level=3
+"""Fingerprints of applied events: a ring in ingest order with an open-addressing index over it."""
+from libc.stdlib cimport calloc, free, malloc
+
+from augenblick_native.state cimport Print, Prints
+
+
+cdef inline uint32_t home(const Prints* prints, uint64_t fingerprint) noexcept nogil:
+    return <uint32_t>(fingerprint >> 20) & (prints.capacity * 2 - 1)
+
+
+cdef uint32_t find(const Prints* prints, uint64_t fingerprint) noexcept nogil:
+    """Place in the index: of the fingerprint, or the free one where it would go."""
+    cdef uint32_t at = home(prints, fingerprint)
+    while prints.index[at] and prints.ring[prints.index[at] - 1].fingerprint != fingerprint:
+        at = (at + 1) & (prints.capacity * 2 - 1)
+    return at
+
+
+cdef void drop_oldest(Prints* prints) noexcept nogil:
+    cdef uint32_t mask = prints.capacity * 2 - 1
+    cdef uint32_t hole = find(prints, prints.ring[prints.first].fingerprint)
+    cdef uint32_t at = hole
+    cdef uint32_t wanted
+    # A fingerprint noted again later has its index on the later place: leave that.
+    if prints.index[hole] == prints.first + 1:
+        while True:
+            at = (at + 1) & mask
+            if prints.index[at] == 0:
+                break
+            wanted = home(prints, prints.ring[prints.index[at] - 1].fingerprint)
+            if ((at - wanted) & mask) >= ((at - hole) & mask):
+                prints.index[hole] = prints.index[at]
+                hole = at
+        prints.index[hole] = 0
+    prints.first = (prints.first + 1) & (prints.capacity - 1)
+    prints.count -= 1
+
+
+cdef bint grow(Prints* prints) noexcept nogil:
+    cdef uint32_t capacity = prints.capacity * 2 if prints.capacity else 16
+    cdef Print* ring = <Print*>malloc(capacity * sizeof(Print))
+    cdef uint32_t* index = <uint32_t*>calloc(capacity * 2, sizeof(uint32_t))
+    cdef uint32_t place
+    if ring == NULL or index == NULL:
+        free(ring)
+        free(index)
+        return False
+    for place in range(prints.count):
+        ring[place] = prints.ring[(prints.first + place) & (prints.capacity - 1)]
+    free(prints.ring)
+    free(prints.index)
+    prints.ring = ring
+    prints.index = index
+    prints.capacity = capacity
+    prints.first = 0
+    for place in range(prints.count):
+        index[find(prints, ring[place].fingerprint)] = place + 1
+    return True
+
+
+cdef void note_print(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped) noexcept nogil:
+    cdef Prints* prints = &group.prints
+    cdef uint32_t place
+    if prints.count == prints.capacity:
+        if prints.capacity >= PRINTS_MAX:
+            drop_oldest(prints)
+            dropped[0] += 1
+        elif not grow(prints):
+            dropped[0] += 1
+            return
+    place = (prints.first + prints.count) & (prints.capacity - 1)
+    prints.ring[place].fingerprint = fingerprint
+    prints.ring[place].ingest_ms = ingest_ms
+    prints.count += 1
+    prints.index[find(prints, fingerprint)] = place + 1
+
+
+cdef bint is_duplicate(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms) noexcept nogil:
+    cdef Prints* prints = &group.prints
+    cdef uint32_t at
+    while prints.count and prints.ring[prints.first].ingest_ms < ingest_ms - dedup_ms:
+        drop_oldest(prints)
+    if prints.count == 0:
+        return False
+    at = find(prints, fingerprint)
+    return prints.index[at] != 0 and prints.ring[prints.index[at] - 1].ingest_ms >= ingest_ms - dedup_ms

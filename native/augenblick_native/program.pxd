@@ -1,0 +1,248 @@
+# The plan's program as C tables.  Made once by Program, read-only afterwards, shared by every kernel call.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from augenblick_native.msgpack cimport Value
+
+cdef enum:
+    STACK_VALUES_MAX = 32       # operand stack of one condition
+    CODE_WORDS_MAX = 4096
+    OPERAND_NONE = -1
+    OPERAND_EVENT = -2
+    OPERAND_USER = -3
+    OPERAND_TIME = -4
+    OPERAND_SESSION = -5
+
+cdef enum Aggregate:
+    AGGREGATE_COUNT
+    AGGREGATE_SUM
+    AGGREGATE_MIN
+    AGGREGATE_MAX
+    AGGREGATE_AVG
+    AGGREGATE_FIRST             # from here on: entries, not a fixed state
+    AGGREGATE_LAST
+    AGGREGATE_LIST
+
+cdef enum Window:
+    WINDOW_SESSION
+    WINDOW_TUMBLING
+    WINDOW_HOPPING
+    WINDOW_SLIDING
+    WINDOW_LIFETIME
+    WINDOW_SINCE
+
+cdef enum TriggerKind:
+    TRIGGER_WHEN
+    TRIGGER_EVENT
+    TRIGGER_SEQUENCE
+    TRIGGER_ACTOR
+
+cdef enum Fire:
+    FIRE_RISE
+    FIRE_EACH
+    FIRE_ONCE
+
+cdef enum TimerMode:
+    TIMER_RESTART
+    TIMER_EACH
+    TIMER_KEEP
+
+
+# A run of indexes inside Plan.lists.
+cdef struct Span:
+    uint32_t at
+    uint32_t count
+
+cdef struct Text:
+    const uint8_t* data
+    uint32_t size
+
+cdef struct Code:
+    const uint32_t* words
+    uint32_t size
+
+cdef struct FieldRule:
+    bint in_context             # else in props
+    Text name
+
+cdef struct SelectorRule:
+    int32_t code                # where-condition or -1
+
+cdef struct FeatureRule:
+    Text name
+    Text version
+    Aggregate aggregate
+    Window window
+    int64_t size_ms
+    int64_t pane_ms             # granularity of its panes: the size of a tumbling window, the step of a hopping one
+    int32_t selector
+    int32_t value               # operand
+    int32_t by                  # operand
+    Text by_name
+    uint32_t by_max
+    uint32_t list_max
+    uint32_t sliding_max
+    int32_t reset_selector
+    int64_t keep_ms             # 0: the plan's ttl; INT64_MAX: always
+    bint emitted
+    uint16_t slot
+    uint16_t stride             # bytes of a fixed aggregate's state; 0 for entries
+
+cdef struct SegmentRule:
+    Text name
+    Text version
+    int32_t code
+    Span features               # stored features it reads, transitively
+    int32_t enters_event
+    int32_t leaves_event
+    uint16_t slot
+
+cdef struct StepRule:
+    int32_t selector
+    int64_t for_ms
+
+cdef struct ValueRule:
+    Text name
+    int32_t code
+    int32_t map_feature
+
+cdef struct TriggerRule:
+    Text name
+    Text version
+    TriggerKind kind
+    Fire fire
+    int32_t when
+    int32_t selector
+    Span feeds
+    int32_t group               # operand
+    Text group_name
+    uint32_t steps_at           # in Plan.steps: the positive ones
+    uint32_t steps_count
+    bint ends_in_not
+    StepRule negation
+    int64_t within_ms           # INT64_MAX: unbounded
+    int32_t match               # operand
+    Text match_name
+    TimerMode timer
+    bint event_time
+    bint strict
+    uint32_t partial_max
+    int64_t cooldown_ms
+    uint32_t values_at
+    uint32_t values_count
+    bint shadow
+    uint16_t slot               # firings so far: once, cooldown, k
+    uint16_t partial_slot
+    uint16_t absence_slot
+    uint16_t waiting_slot
+
+cdef struct MetricRule:
+    Text name
+    Aggregate aggregate
+    int32_t selector
+    int32_t value
+    int32_t by
+    int64_t size_ms
+
+# What an event of one name may touch, as spans of indexes in the plan's order.
+cdef struct Dispatch:
+    Span features
+    Span resets
+    Span segments
+    Span whens
+    Span sequences
+    Span occasions              # event and actor triggers
+    Span metrics
+
+cdef struct NameEntry:
+    uint64_t hashed
+    Text name
+    int32_t index               # -1: free
+
+cdef struct NameTable:
+    NameEntry* entries
+    uint32_t mask
+
+cdef struct Plan:
+    int64_t gap_ms
+    int64_t session_max_ms
+    int64_t dedup_ms
+    int64_t ttl_ms
+    uint32_t event_count
+    const uint8_t* event_derived
+    Text* event_names
+    NameTable events            # name -> event id
+    NameTable props             # key -> field id
+    NameTable context
+    uint32_t field_count
+    FieldRule* fields
+    uint32_t const_count
+    Value* consts
+    uint32_t code_count
+    Code* codes
+    uint32_t selector_count
+    SelectorRule* selectors
+    const uint8_t* selector_names   # [selector][event id + the unknown row]: named there
+    uint32_t feature_count
+    FeatureRule* features
+    uint32_t segment_count
+    SegmentRule* segments
+    uint32_t trigger_count
+    TriggerRule* triggers
+    StepRule* steps
+    ValueRule* values
+    uint32_t metric_count
+    MetricRule* metrics
+    Dispatch* dispatch          # [event id]; the last row is for names that no rule names
+    const uint32_t* lists
+    uint32_t slot_count
+    int32_t session_start_event
+    int32_t session_end_event
+    int32_t starts_field        # fields of the derived events, -1 where no rule reads them
+    int32_t ends_field
+    int32_t events_field
+    int32_t segment_field
+    bint emits_sessions
+
+
+cdef class Program:
+    cdef Plan plan
+    cdef list _kept             # Python objects whose bytes the tables point into
+    cdef list _blocks           # owners of the tables
+
+    cdef void* _table(self, size_t count, size_t item_bytes) except NULL
+    cdef Text _text(self, text)
+    cdef NameTable _name_table(self, list names) except *
+    cdef int _load_names(self, source) except -1
+    cdef int _load_codes(self, source) except -1
+    cdef int _load_features(self, source) except -1
+    cdef uint16_t _slot(self) except? 0xFFFF
+    cdef int _load_segments(self, source) except -1
+    cdef int _load_triggers(self, source) except -1
+    cdef int _load_metrics(self, source) except -1
+    cdef int _load_dispatch(self, source) except -1
+
+
+cdef inline int32_t find_name(const NameTable* table, uint64_t hashed, const uint8_t* data, uint32_t size) noexcept nogil:
+    cdef uint32_t at = <uint32_t>hashed & table.mask
+    cdef NameEntry* entry
+    while True:
+        entry = &table.entries[at]
+        if entry.index < 0:
+            return -1
+        if entry.hashed == hashed and entry.name.size == size and same_bytes(entry.name.data, data, size):
+            return entry.index
+        at = (at + 1) & table.mask
+
+
+cdef inline bint same_bytes(const uint8_t* left, const uint8_t* right, size_t size) noexcept nogil:
+    cdef size_t index
+    for index in range(size):
+        if left[index] != right[index]:
+            return False
+    return True
+
+
+# True if an event of this id (-1: a name that no rule names) is named by the selector.
+cdef inline bint names(const Plan* plan, int32_t selector, int32_t event_id) noexcept nogil:
+    cdef uint32_t row = plan.event_count if event_id < 0 else <uint32_t>event_id
+    return plan.selector_names[<size_t>selector * (plan.event_count + 1) + row] != 0

@@ -1,0 +1,340 @@
+# cython: language_level=3
+"""A key group's state as versioned, checksummed bytes.
+
+Little endian.  Head: magic "AUGKGRP1", u32 crc32 of the body.  Body: u16 key group, i64 clock; u16 slots, each u16 slot, u8
+kind, text name, text version; u32 gateways, each u32 gateway, u64 incarnation, u64 number; u32 fingerprints, each u64, i64
+ingest; u32 panes, each text metric, i64 start, i64 end, i64 count, i64 sum high, u64 sum low, text group; u32 users, each u64
+key, i64 latest, i64 kept until, u32 stamp, text id, u32 bytes, cells.  A text is u16 bytes and the bytes.
+Cells are the kernel's own (state.pxd); the magic's last character is their version.  Features, segments and triggers go by
+kind, name and version, so that a plan that changed keeps the state of what did not.
+"""
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint16_t, uint64_t, uint8_t
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy, memset
+from zlib import crc32
+
+from augenblick_native.arena cimport arena_give
+from augenblick_native.buffer cimport Buffer, buffer_free, put_bytes, put_i64, put_le16, put_le32, put_le64, put_u8
+from augenblick_native.cursor cimport (
+    Cursor, cursor_over, left, read_i64, read_le16, read_le32, read_le64, read_u8, take,
+)
+from augenblick_native.hash cimport name_hash
+from augenblick_native.machine cimport (
+    COUNT_PRINTS_DROPPED, SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
+)
+from augenblick_native.groups cimport free_group
+from augenblick_native.panes cimport restore_pane
+from augenblick_native.prints cimport note_print
+from augenblick_native.program cimport Plan, Text
+from augenblick_native.record cimport cell_at, first_cell, new_record
+from augenblick_native.state cimport (
+    GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, Cell, GatewayMark, KeyGroup, Pane, User,
+)
+from augenblick_native.status cimport STATUS_OK, STATUS_TRUNCATED, Status
+from augenblick_native.table cimport add_user, user_id
+from augenblick_native.timer cimport arm
+
+cdef bytes MAGIC = b"AUGKGRP"
+cdef bytes FORMAT = b"1"                    # of the body
+cdef uint16_t DROPPED = 0xFFFF              # a slot that this plan does not have
+
+
+cdef inline void put_text(Buffer* buffer, const Text* text) noexcept nogil:
+    put_le16(buffer, <uint16_t>text.size)
+    put_bytes(buffer, text.data, text.size)
+
+
+# What a slot is called: sessions have no name, everything else those of its rule.
+cdef void name_slot(const Plan* plan, const SlotRule* slot, Text* name, Text* version) noexcept nogil:
+    memset(name, 0, sizeof(Text))
+    memset(version, 0, sizeof(Text))
+    if slot.kind == SLOT_KIND_SESSIONS:
+        return
+    if slot.kind == SLOT_KIND_FEATURE:
+        name[0] = plan.features[slot.index].name
+        version[0] = plan.features[slot.index].version
+    elif slot.kind == SLOT_KIND_SEGMENT:
+        name[0] = plan.segments[slot.index].name
+        version[0] = plan.segments[slot.index].version
+    else:
+        name[0] = plan.triggers[slot.index].name
+        version[0] = plan.triggers[slot.index].version
+
+
+cdef void put_slots(const Plan* plan, const SlotRule* slots, Buffer* out) noexcept nogil:
+    cdef uint32_t slot
+    cdef Text name, version
+    put_le16(out, <uint16_t>plan.slot_count)
+    for slot in range(plan.slot_count):
+        name_slot(plan, &slots[slot], &name, &version)
+        put_le16(out, <uint16_t>slot)
+        put_u8(out, <uint8_t>slots[slot].kind)
+        put_text(out, &name)
+        put_text(out, &version)
+
+
+cdef void put_group(const Plan* plan, const KeyGroup* group, Buffer* out) noexcept nogil:
+    cdef uint32_t index
+    cdef const Pane* pane
+    cdef Text text
+    put_le32(out, group.gateway_count)
+    for index in range(group.gateway_count):
+        put_le32(out, group.gateways[index].gateway)
+        put_le64(out, group.gateways[index].incarnation)
+        put_le64(out, group.gateways[index].number)
+    put_le32(out, group.prints.count)
+    for index in range(group.prints.count):
+        put_bytes(
+            out, &group.prints.ring[(group.prints.first + index) & (group.prints.capacity - 1)], 16
+        )
+    put_le32(out, group.panes.count)
+    for index in range(group.panes.count):
+        pane = &group.panes.panes[index]
+        put_text(out, &plan.metrics[pane.metric].name)
+        put_i64(out, pane.start_ms)
+        put_i64(out, pane.end_ms)
+        put_i64(out, pane.count)
+        put_i64(out, pane.sum_high)
+        put_le64(out, pane.sum_low)
+        text.data = pane.group
+        text.size = pane.group_bytes
+        put_text(out, &text)
+
+
+cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
+    cdef uint32_t index, at
+    cdef const User* user
+    cdef Text id
+    put_le32(out, group.users)
+    if group.entries == NULL:
+        return
+    for index in range(group.mask + 1):
+        user = group.entries[index].user
+        if user == NULL:
+            continue
+        put_le64(out, user.user_key)
+        put_i64(out, user.latest_ms)
+        put_i64(out, user.kept_until_ms)
+        put_le32(out, user.stamp)
+        id.data = user_id(user)
+        id.size = user.id_bytes
+        put_text(out, &id)
+        at = first_cell(user)
+        put_le32(out, user.size - at)
+        put_bytes(out, <const uint8_t*>user + at, user.size - at)
+
+
+cdef bytes write_snapshot(
+    Program program, Machine* machine, const SlotRule* slots, uint32_t key_group, int64_t shard_clock_ms
+):
+    cdef Buffer out
+    cdef KeyGroup* group = &machine.groups[key_group]
+    memset(&out, 0, sizeof(Buffer))
+    with nogil:
+        put_le16(&out, <uint16_t>key_group)
+        put_i64(&out, max(group.clock_ms, shard_clock_ms))
+        put_slots(&program.plan, slots, &out)
+        put_group(&program.plan, group, &out)
+        put_users(group, &out)
+    if out.failed:
+        buffer_free(&out)
+        raise MemoryError("no memory for a snapshot")
+    body = PyBytes_FromStringAndSize(<char*>out.data, out.size)
+    buffer_free(&out)
+    return MAGIC + FORMAT + crc32(body).to_bytes(4, "little") + body
+
+
+cdef Status read_short_text(Cursor* cursor, Text* text) noexcept nogil:
+    cdef uint16_t size
+    if read_le16(cursor, &size) != STATUS_OK:
+        return STATUS_TRUNCATED
+    text.size = size
+    return take(cursor, size, &text.data)
+
+
+cdef bytes as_bytes(const Text* text):
+    return PyBytes_FromStringAndSize(<const char*>text.data, text.size)
+
+
+cdef list read_slots(Program program, const SlotRule* slots, Cursor* cursor):
+    """Index = slot in the snapshot, value = slot of this plan or DROPPED."""
+    cdef Text name, version
+    cdef uint16_t count, number
+    cdef uint8_t kind
+    cdef uint32_t slot
+    cdef dict known = {}
+    cdef list found = []
+    for slot in range(program.plan.slot_count):
+        name_slot(&program.plan, &slots[slot], &name, &version)
+        known[int(slots[slot].kind), as_bytes(&name), as_bytes(&version)] = slot
+    if read_le16(cursor, &count) != STATUS_OK:
+        raise ValueError("the snapshot is cut short")
+    for slot in range(count):
+        if (
+            read_le16(cursor, &number) != STATUS_OK or read_u8(cursor, &kind) != STATUS_OK
+            or read_short_text(cursor, &name) != STATUS_OK or read_short_text(cursor, &version) != STATUS_OK
+        ):
+            raise ValueError("the snapshot is cut short")
+        if number != slot:
+            raise ValueError("the snapshot's slots are out of order")
+        found.append(known.get((int(kind), as_bytes(&name), as_bytes(&version)), int(DROPPED)))
+    return found
+
+
+cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexcept nogil:
+    cdef uint32_t count, index
+    cdef uint64_t fingerprint
+    cdef int64_t ingest_ms
+    cdef GatewayMark* mark
+    if read_le32(cursor, &count) != STATUS_OK or count > GATEWAYS_MAX:
+        return STATUS_TRUNCATED
+    if count:
+        group.gateways = <GatewayMark*>malloc(count * sizeof(GatewayMark))
+        if group.gateways == NULL:
+            return STATUS_TRUNCATED
+    for index in range(count):
+        mark = &group.gateways[index]
+        mark.unused = 0
+        if (
+            read_le32(cursor, &mark.gateway) != STATUS_OK or read_le64(cursor, &mark.incarnation) != STATUS_OK
+            or read_le64(cursor, &mark.number) != STATUS_OK
+        ):
+            return STATUS_TRUNCATED
+        group.gateway_count += 1
+    if read_le32(cursor, &count) != STATUS_OK:
+        return STATUS_TRUNCATED
+    for index in range(count):
+        if read_le64(cursor, &fingerprint) != STATUS_OK or read_i64(cursor, &ingest_ms) != STATUS_OK:
+            return STATUS_TRUNCATED
+        note_print(group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED])
+    return read_panes(machine, group, cursor)
+
+
+cdef Status read_panes(Machine* machine, KeyGroup* group, Cursor* cursor) noexcept nogil:
+    cdef uint32_t count, index, metric
+    cdef Text name, text
+    cdef Pane pane
+    if read_le32(cursor, &count) != STATUS_OK:
+        return STATUS_TRUNCATED
+    for index in range(count):
+        memset(&pane, 0, sizeof(Pane))
+        if (
+            read_short_text(cursor, &name) != STATUS_OK or read_i64(cursor, &pane.start_ms) != STATUS_OK
+            or read_i64(cursor, &pane.end_ms) != STATUS_OK or read_i64(cursor, &pane.count) != STATUS_OK
+            or read_i64(cursor, &pane.sum_high) != STATUS_OK or read_le64(cursor, &pane.sum_low) != STATUS_OK
+            or read_short_text(cursor, &text) != STATUS_OK
+        ):
+            return STATUS_TRUNCATED
+        pane.group = <uint8_t*>text.data
+        pane.group_bytes = <uint16_t>text.size
+        pane.hashed = <uint32_t>name_hash(text.data, text.size) if text.size else 0
+        for metric in range(machine.plan.metric_count):
+            if (
+                machine.plan.metrics[metric].name.size == name.size
+                and machine.plan.metrics[metric].size_ms == pane.end_ms - pane.start_ms
+                and same(machine.plan.metrics[metric].name.data, name.data, name.size)
+            ):
+                pane.metric = <uint16_t>metric
+                if not restore_pane(group, &pane):
+                    return STATUS_TRUNCATED
+                break
+    return STATUS_OK
+
+
+cdef inline bint same(const uint8_t* one, const uint8_t* other, uint32_t size) noexcept nogil:
+    cdef uint32_t index
+    for index in range(size):
+        if one[index] != other[index]:
+            return False
+    return True
+
+
+cdef Status read_user(Machine* machine, KeyGroup* group, Cursor* cursor, const uint16_t* slot_of, uint32_t slots) noexcept nogil:
+    cdef uint64_t user_key
+    cdef int64_t latest_ms, kept_until_ms
+    cdef uint32_t stamp, size
+    cdef Text id
+    cdef const uint8_t* cells
+    cdef User* user
+    if (
+        read_le64(cursor, &user_key) != STATUS_OK or read_i64(cursor, &latest_ms) != STATUS_OK
+        or read_i64(cursor, &kept_until_ms) != STATUS_OK or read_le32(cursor, &stamp) != STATUS_OK
+        or read_short_text(cursor, &id) != STATUS_OK or read_le32(cursor, &size) != STATUS_OK
+        or take(cursor, size, &cells) != STATUS_OK
+    ):
+        return STATUS_TRUNCATED
+    user = new_record(&machine.arena, id.data, <uint16_t>id.size, size)
+    if user == NULL:
+        return STATUS_TRUNCATED
+    user.user_key = user_key
+    user.latest_ms = latest_ms
+    user.kept_until_ms = kept_until_ms
+    user.stamp = stamp
+    if not copy_cells(user, cells, size, slot_of, slots) or add_user(group, user) == NULL:
+        arena_give(&machine.arena, user, user.capacity)
+        return STATUS_TRUNCATED
+    machine.users += 1
+    arm(group, user, NO_TIME_MS + 1)        # looked at once time passes: its deadlines are found anew
+    return STATUS_OK
+
+
+# Copy the cells of slots that the plan still has.  False: they are no cells.
+cdef bint copy_cells(User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of, uint32_t slots) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef Cell cell
+    while at < size:
+        if size - at < sizeof(Cell):
+            return False
+        memcpy(&cell, cells + at, sizeof(Cell))
+        if cell.size < sizeof(Cell) or cell.size % 8 or cell.size > size - at or cell.slot >= slots:
+            return False
+        if cell.group_bytes and cell.size < sizeof(Cell) + 8 + cell.group_bytes:
+            return False
+        if slot_of[cell.slot] != DROPPED:
+            memcpy(<uint8_t*>user + user.size, cells + at, cell.size)
+            cell_at(user, user.size).slot = slot_of[cell.slot]
+            user.size += cell.size
+        at += cell.size
+    return True
+
+
+cdef uint32_t read_snapshot(Program program, Machine* machine, const SlotRule* slots, bytes data) except? 0xFFFFFFFF:
+    cdef Cursor cursor
+    cdef uint16_t key_group
+    cdef int64_t clock_ms
+    cdef uint32_t users
+    cdef uint32_t index
+    cdef KeyGroup* group
+    cdef Status status
+    cdef bytes mapped
+    if len(data) < 12 or data[:7] != MAGIC:
+        raise ValueError("these bytes are no snapshot of a key group")
+    if data[7:8] != FORMAT:
+        raise ValueError(f"snapshot format {data[7:8]!r}: this build reads {FORMAT!r}")
+    body = data[12:]
+    if crc32(body).to_bytes(4, "little") != data[8:12]:
+        raise ValueError("the snapshot is damaged: its checksum is wrong")
+    cursor = cursor_over(<const uint8_t*>PyBytes_AS_STRING(body), len(body))
+    if read_le16(&cursor, &key_group) != STATUS_OK or read_i64(&cursor, &clock_ms) != STATUS_OK:
+        raise ValueError("the snapshot is cut short")
+    if key_group >= KEY_GROUPS:
+        raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
+    found = read_slots(program, slots, &cursor)
+    mapped = b"".join(int(slot).to_bytes(2, "little") for slot in found) + b"\0\0"
+    group = &machine.groups[key_group]
+    free_group(machine, group)
+    group.clock_ms = clock_ms
+    status = read_group(machine, group, &cursor)
+    if status == STATUS_OK:
+        status = read_le32(&cursor, &users)
+    index = 0
+    while status == STATUS_OK and index < users:
+        status = read_user(
+            machine, group, &cursor, <const uint16_t*>PyBytes_AS_STRING(mapped), <uint32_t>len(found)
+        )
+        index += 1
+    if status != STATUS_OK or left(&cursor):
+        free_group(machine, group)
+        raise ValueError("the snapshot is cut short or holds what is no state")
+    return key_group

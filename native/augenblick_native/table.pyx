@@ -1,0 +1,62 @@
+# cython: language_level=3
+"""Index of the users of one key group."""
+from libc.stdlib cimport calloc, free
+
+
+cdef bint grow(KeyGroup* group) noexcept nogil:
+    cdef uint32_t old = group.mask + 1 if group.entries != NULL else 0
+    cdef uint32_t size = old * 2 if old else 8
+    cdef Entry* entries = <Entry*>calloc(size, sizeof(Entry))
+    cdef uint32_t index, at
+    if entries == NULL:
+        return False
+    for index in range(old):
+        if group.entries[index].user == NULL:
+            continue
+        at = <uint32_t>group.entries[index].user_key & (size - 1)
+        while entries[at].user != NULL:
+            at = (at + 1) & (size - 1)
+        entries[at] = group.entries[index]
+    free(group.entries)
+    group.entries = entries
+    group.mask = size - 1
+    return True
+
+
+cdef Entry* add_user(KeyGroup* group, User* user) noexcept nogil:
+    cdef uint32_t at
+    if group.entries == NULL or (group.users + 1) * 4 > (group.mask + 1) * 3:
+        if not grow(group):
+            return NULL
+    at = first_place(group, user.user_key)
+    while group.entries[at].user != NULL:
+        at = (at + 1) & group.mask
+    group.entries[at].user_key = user.user_key
+    group.entries[at].user = user
+    group.users += 1
+    return &group.entries[at]
+
+
+cdef void remove_user(KeyGroup* group, Entry* entry) noexcept nogil:
+    """Backward-shift deletion: no tombstones, so that churn costs no probes."""
+    cdef uint32_t hole = <uint32_t>(entry - group.entries)
+    cdef uint32_t at = hole
+    cdef uint32_t home
+    group.users -= 1
+    while True:
+        at = (at + 1) & group.mask
+        if group.entries[at].user == NULL:
+            break
+        home = first_place(group, group.entries[at].user_key)
+        if ((at - home) & group.mask) >= ((at - hole) & group.mask):
+            group.entries[hole] = group.entries[at]
+            hole = at
+    group.entries[hole].user = NULL
+    if group.users == 0:
+        free(group.entries)
+        group.entries = NULL
+        group.mask = 0
+
+
+cdef Entry* entry_of(KeyGroup* group, const User* user) noexcept nogil:
+    return find_user(group, user.user_key, user_id(user), user.id_bytes)
