@@ -35,7 +35,7 @@ class Checking:
     names: Names
     definitions: "Callable[[Checking, str], Resolved | None]"
     _open: list[str] = field(default_factory=list)
-    _done: dict[str, object | None] = field(default_factory=dict)
+    _done: dict[Path, object | None] = field(default_factory=dict)
 
     def look_up(self, name: str) -> Resolved | None:
         """The value of a feature, segment or metric; None if its definition is wrong."""
@@ -43,8 +43,8 @@ class Checking:
 
     def define(self, name: str, path: Path, make: Callable[[], T | None]) -> T | None:
         """What a name means, made once. A definition that needs itself is refused."""
-        if name in self._done:
-            return self._done[name]  # type: ignore[return-value]
+        if path in self._done:
+            return self._done[path]  # type: ignore[return-value]
         if name in self._open:
             circle = [*self._open[self._open.index(name) :], name]
             self.problems.add(path, f"{name!r} depends on itself: {' -> '.join(circle)}")
@@ -59,7 +59,7 @@ class Checking:
             made = make()
         finally:
             self._open.pop()
-        self._done[name] = made
+        self._done[path] = made
         return made
 
     def condition(self, text: str, path: Path, scope: Scope) -> Resolved | None:

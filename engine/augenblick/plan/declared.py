@@ -27,9 +27,8 @@ def make_names(
         features=list(plan.features),
         segments=[*plan.segments, *sorted(broken_segments)],
         metrics=list(plan.metrics),
-        broken=broken | broken_segments,
+        broken=broken | broken_segments | _check_name_space(plan, problems),
     )
-    _check_name_space(plan, problems)
     for event in declared:
         _check_declared(names, event, problems)
     if plan.events is None and plan.unknown_events == "refuse":
@@ -41,17 +40,21 @@ def make_names(
     return names
 
 
-def _check_name_space(plan: Plan, problems: Problems) -> None:
+def _check_name_space(plan: Plan, problems: Problems) -> frozenset[str]:
+    """Notes names that are there twice, and gives them: what they mean is not clear."""
     seen: dict[str, str] = {}
+    twice: set[str] = set()
     for section in ("features", "segments", "metrics"):
         for name in getattr(plan, section):
             if name in seen:
+                twice.add(name)
                 problems.add(
                     (section, name),
                     f"{name!r} is already the name of one of the {seen[name]}; features, segments "
                     "and metrics share one name space",
                 )
             seen.setdefault(name, section)
+    return frozenset(twice)
 
 
 def _check_declared(names: Names, event: str, problems: Problems) -> None:

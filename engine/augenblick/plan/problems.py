@@ -46,6 +46,14 @@ class Problems:
         """Notes one mistake at a place; the same sentence for the same line only once."""
         self._note(self.found, NotBuiltYet if not_built else PlanError, path, message)
 
+    def add_at_line(self, line: int, message: str) -> None:
+        """Notes one mistake on a line that no path leads to."""
+        self.found.append(PlanError(message, file=self._file, line=line))
+
+    @property
+    def _file(self) -> str | None:
+        return self.document.file if self.document else None
+
     def warn(self, path: Path, message: str) -> None:
         """Notes what is allowed and most often a slip; shown by ``check``."""
         self._note(self.warnings, PlanError, path, message)
@@ -57,8 +65,7 @@ class Problems:
         text = message if line is not None or not path else f"{show_path(path)}: {message}"
         if (line, text) not in self._seen:
             self._seen.add((line, text))
-            file = self.document.file if self.document else None
-            where.append(kind(text, file=file, line=line))
+            where.append(kind(text, file=self._file, line=line))
 
     def not_built(self, path: Path, what: str) -> None:
         """Notes that the plan asks for what the design names and this version does not have."""

@@ -39,7 +39,9 @@ class _Open:
     value: Any
     key: str | None = None
     key_line: int = 0
+    dropped: bool = False  # the entry at hand is left out: its mistake has been noted
     last_plain: Path | None = None  # the last entry's path when its value was written unquoted
+    mended: set[str] = field(default_factory=set)
     keys: dict[str, int] = field(default_factory=dict)
 
 
@@ -139,16 +141,15 @@ class _Reader:
 
     def _key(self, parent: _Open, event: Any, line: int) -> None:
         key: str = event.value
+        parent.dropped = False
         if parent.flow and event.style is None and self._joins_cut_condition(parent, key):
-            parent.key, parent.key_line = key, line
-            parent.keys[key] = -1
-            return
-        if key in parent.keys:
-            self._problems.add(
-                (*parent.path, key), f"{key!r} is there twice (first on line {parent.keys[key]})"
-            )
-            key = f"{key} (again)"
-        parent.keys[key] = line
+            parent.dropped = True
+        elif key in parent.keys:
+            message = f"{key!r} is there twice (first on line {parent.keys[key]})"
+            self._problems.add_at_line(line, message)
+            parent.dropped = True
+        else:
+            parent.keys[key] = line
         parent.key, parent.key_line = key, line
 
     def _joins_cut_condition(self, parent: _Open, key: str) -> bool:
@@ -159,7 +160,9 @@ class _Reader:
         before = parent.value[name]
         if not isinstance(before, str) or not quoting.is_open(before):
             return False
-        self._problems.add(parent.last_plain, quoting.explain_cut_by_comma(before))
+        if name not in parent.mended:
+            self._problems.add(parent.last_plain, quoting.explain_cut_by_comma(before))
+            parent.mended.add(str(name))
         parent.value[name] = f"{before}, {key}"
         return True
 
@@ -174,9 +177,7 @@ class _Reader:
             self._document.marks[path] = mark
             return
         assert parent.key is not None
-        if parent.keys[parent.key] == -1:
-            del parent.keys[parent.key]
-        else:
+        if not parent.dropped:
             parent.value[parent.key] = value
             self._document.marks[path] = mark
             parent.last_plain = path if mark.plain else None

@@ -61,6 +61,8 @@ def tokenize(text: str) -> list[Token]:
     """All tokens of a condition and an ``end``. Raises ConditionError."""
     if len(text) > limits.condition_chars_max:
         raise ConditionError(f"longer than {limits.condition_chars_max} characters", 0)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ConditionError("this is no valid text", 0)
     tokens: list[Token] = []
     at = 0
     while at < len(text):

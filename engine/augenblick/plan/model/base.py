@@ -9,10 +9,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     SerializationInfo,
     StrictStr,
+    Tag,
 )
 
 from augenblick import limits
@@ -122,3 +124,14 @@ Condition = Annotated[StrictStr, Field(max_length=limits.condition_chars_max)]
 
 Text = Annotated[StrictStr, Field(max_length=limits.plan_text_chars_max)]
 """Free text of bounded length."""
+
+
+def _count_tag(value: Any) -> str:
+    return "<several>" if isinstance(value, list | tuple) else "<one>"
+
+
+OneOrMore = Annotated[
+    Annotated[StrictStr, Tag("<one>")] | Annotated[list[StrictStr], Tag("<several>")],
+    Discriminator(_count_tag),
+]
+"""A text, or a list of them."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, StrictStr, Tag
 
-from augenblick.plan.model.base import Condition, EventName, Model
+from augenblick.plan.model.base import Condition, EventName, Model, OneOrMore
 
 PROPERTY_TYPES = ("str", "int", "float", "bool", "time", "list")
 
@@ -39,7 +39,7 @@ EventSchema = Annotated[dict[EventName, PropertyType], BeforeValidator(_empty_fo
 class EventWhere(Model):
     """An event with a condition on its properties: ``{event: NAME, where: COND}``."""
 
-    event: StrictStr | list[StrictStr] = Field(description="the event's name, or a list of names")
+    event: OneOrMore = Field(description="the event's name, or a list of names")
     where: Condition | None = Field(default=None, description="a condition on its properties")
 
 

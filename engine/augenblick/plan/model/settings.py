@@ -2,15 +2,13 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, StrictStr
+from pydantic import Field
 
-from augenblick.plan.model.base import Duration, Identifier, Model, PositiveDuration
+from augenblick.plan.model.base import Duration, Identifier, Model, OneOrMore, PositiveDuration
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
-
-ActionNames = StrictStr | list[StrictStr]
 
 
 class SessionSettings(Model):
@@ -65,10 +63,10 @@ class Policies(Model):
 class Emit(Model):
     """Which records leave besides firings, and by which actions."""
 
-    session: ActionNames | None = Field(default=None, description="each closed session")
-    window: dict[Identifier, ActionNames] = Field(
+    session: OneOrMore | None = Field(default=None, description="each closed session")
+    window: dict[Identifier, OneOrMore] = Field(
         default={}, description="each closed window of a feature"
     )
-    metric: dict[Identifier, ActionNames] = Field(
+    metric: dict[Identifier, OneOrMore] = Field(
         default={}, description="each closed window of a metric"
     )

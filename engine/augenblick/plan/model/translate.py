@@ -48,8 +48,12 @@ _KINDS = {"string": "text", "int": "a whole number", "bool": "true or false", "l
 
 def problems_of(error: ValidationError) -> Iterator[tuple[Path, str, bool]]:
     """Path, sentence and whether it is only not built yet, for each mistake."""
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    misspelt = {detail["loc"][:-1] for detail in details if detail["type"] == "extra_forbidden"}
+    for detail in details:
         path = plain_path(detail)
+        if detail["type"] == "missing" and len(path) > 1 and detail["loc"][:-1] in misspelt:
+            continue  # the key is there under a wrong name
         for sentence, not_built in _sentences(detail, path):
             yield path, sentence, not_built
 

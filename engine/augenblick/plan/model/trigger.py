@@ -4,9 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, StrictStr
 
-from augenblick.plan.model.base import PositiveDuration, Text
+from augenblick.plan.model.base import OneOrMore, PositiveDuration, Text
 from augenblick.plan.model.occasions import ActorKeys, EventKeys, SequenceKeys, WhenKeys
-from augenblick.plan.model.settings import ActionNames
 
 OCCASIONS_NOT_BUILT = ("at", "every")
 _NOT_BUILT = ("past", "purpose", "cap", "quiet_hours", "control", "variants", "priority", "slot")
@@ -21,7 +20,7 @@ class Trigger(ActorKeys, SequenceKeys, EventKeys, WhenKeys):
     }
 
     description: Text | None = Field(default=None, description="for people")
-    then: ActionNames | None = Field(
+    then: OneOrMore | None = Field(
         default=None, description="one action or a list; none: only recorded"
     )
     values: list[StrictStr] = Field(default=[], description="features sent along")
