@@ -7,25 +7,38 @@ keys over 100,000 users, 5 % out of order, an id each.
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgpack
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from tests.unit.core.programs import EMPTY
 
 from augenblick.binding.scanning import ENTRIES, NDJSON, RECORDS, Router, Source, skip, to_msgpack
-from augenblick.plan.program import Program, Schema, SchemaProperty
+from augenblick.plan.program import Schema, SchemaProperty, Segment
 
 EVENTS = 20_000
 USERS = 100_000
 SHARDS = 4
 NOW = 1_700_000_000_000
-UNTYPED = replace(EMPTY, event_names=("view", "add_to_cart"), event_derived=(False, False))
-TYPED = replace(
-    UNTYPED,
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the router reads of a program."""
+
+    schemas: tuple[Schema, ...] = ()
+    event_names: tuple[str, ...] = ("view", "add_to_cart")
+    event_derived: tuple[bool, ...] = (False, False)
+    unknown_events_refused: bool = False
+    segments: tuple[Segment, ...] = ()
+    lateness_ms: int = 5_000
+    future_ms: int = 300_000
+
+
+UNTYPED = Rules()
+TYPED = Rules(
     schemas=tuple(
         Schema(
             event_id,
@@ -36,7 +49,7 @@ TYPED = replace(
             ),
         )
         for event_id in range(2)
-    ),
+    )
 )
 
 
@@ -77,7 +90,7 @@ def measured(benchmark: BenchmarkFixture, work: Callable[[], Any], data: bytes) 
 @pytest.mark.parametrize("program", [UNTYPED, TYPED], ids=["untyped", "typed"])
 @pytest.mark.parametrize("form", ["records", "entries with a tag", "entries", "ndjson"])
 def test_route(
-    benchmark: BenchmarkFixture, events: list[dict[str, Any]], program: Program, form: str
+    benchmark: BenchmarkFixture, events: list[dict[str, Any]], program: Rules, form: str
 ) -> None:
     format_ = {"records": RECORDS, "ndjson": NDJSON}.get(form, ENTRIES)
     if format_ == NDJSON:
