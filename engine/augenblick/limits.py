@@ -180,7 +180,7 @@ lock_wait_seconds_max: Final = 20.0  # then taking a directory over has failed
 process_log_bytes_max: Final = 50_000_000  # standard output of one process; one older file is kept
 ray_folder_bytes_max: Final = 20  # Ray adds 75 to 85 for a socket's name; the system allows 107
 ray_start_seconds_max: Final = 60.0  # a slow machine's first start reads 200 MB from disk
-ray_stop_seconds_max: Final = 5.0  # then what is left of it is killed
+ray_stop_seconds_max: Final = 5.0  # for killed processes to be gone
 ready_seconds_max: Final = 60.0  # from Ray's start to every process connected
 stop_seconds_max: Final = 45.0  # the orderly stop; each of its four phases is bounded too
 

@@ -152,6 +152,21 @@ class StartShard:
 
 
 @dataclass(frozen=True, slots=True)
+class CallCustom:
+    """Call the custom class with these columns, then `on_called(token, firings, error, now_ms)`."""
+
+    token: int
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EndProcess:
+    """End this process at once; its supervisor starts another."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class WakeAt:
     """Call `on_tick(now_ms)` no later than this wall clock instant, beside the regular ticks."""
 
@@ -190,6 +205,8 @@ Effect = (
     | StoreDeadLetters
     | Publish
     | StartShard
+    | CallCustom
+    | EndProcess
     | WakeAt
     | Log
     | Stopped

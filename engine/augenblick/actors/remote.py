@@ -1,0 +1,67 @@
+"""The engine's processes as Ray actors: the only place that makes remote classes.
+
+Every actor is detached. A shard's name carries its incarnation and is never used again, and Ray
+never restarts it: only the shard protocol replaces it. Ray restarts all others.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from augenblick.actors.process import EngineProcess
+from augenblick.config.process import ProcessSettings
+from augenblick.core.routing import shard_name
+
+LOG = logging.getLogger("augenblick")
+
+
+def namespace(cluster_id: str) -> str:
+    """The Ray namespace of a cluster's actors."""
+    return f"augenblick-{cluster_id}"
+
+
+def start_process(
+    name: str, settings: ProcessSettings, role: str, *arguments: Any, restarts: bool = True
+) -> Any:
+    """Ask Ray for a process; returns the actor's handle at once."""
+    return (
+        ray.remote(EngineProcess)
+        .options(
+            name=name,
+            namespace=namespace(settings.cluster_id),
+            lifetime="detached",
+            num_cpus=0,
+            max_restarts=-1 if restarts else 0,
+            max_task_retries=0,
+        )
+        .remote(settings, role, *arguments)
+    )
+
+
+def start_shard(settings: ProcessSettings, index: int, incarnation: int) -> Any:
+    """Ask Ray for a shard process."""
+    name = f"{shard_name(index)}-{incarnation}"
+    return start_process(name, settings, "shard", index, incarnation, restarts=False)
+
+
+def start_shard_later(settings: ProcessSettings) -> Callable[[int, int], None]:
+    """For the coordinator's loop: a function that asks for a shard without blocking it."""
+
+    def start(index: int, incarnation: int) -> None:
+        thread = threading.Thread(target=_try_start, args=(settings, index, incarnation))
+        thread.daemon = True
+        thread.start()
+
+    return start
+
+
+def _try_start(settings: ProcessSettings, index: int, incarnation: int) -> None:
+    try:
+        start_shard(settings, index, incarnation)
+    except Exception:  # the coordinator asks again after a while
+        LOG.exception("Ray did not start shard %d", index)

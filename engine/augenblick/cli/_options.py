@@ -1,0 +1,16 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Engine = Annotated[
+    str, typer.Option(envvar="AUGENBLICK_ENGINE", help="Where the engine's HTTP port listens.")
+]
+Data = Annotated[
+    Path, typer.Option(envvar="AUGENBLICK_DATA", help="The engine's directory, for its token.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]

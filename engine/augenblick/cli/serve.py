@@ -1,0 +1,205 @@
+"""`augenblick serve PLAN`: the whole engine on Ray, with one command."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from augenblick.cli._panel import serve_panel
+from augenblick.config.serve import ServeOptions
+from augenblick.errors import AugenblickError, EngineUnavailable
+from augenblick.runtime.cluster import Engine
+
+app = typer.Typer()
+_POLL_SECONDS = 0.1
+
+
+@app.command()
+def serve(
+    plan: Annotated[
+        str, typer.Argument(envvar="AUGENBLICK_PLAN", help="The plan's file, or example:NAME.")
+    ],
+    data: Annotated[
+        Path, typer.Option(envvar="AUGENBLICK_DATA", help="The engine's directory.")
+    ] = Path("augenblick-data"),
+    shards: Annotated[
+        int, typer.Option(envvar="AUGENBLICK_SHARDS", help="Processes that own the users.")
+    ] = 2,
+    gateways: Annotated[
+        int,
+        typer.Option(
+            envvar="AUGENBLICK_GATEWAYS",
+            help="Processes that clients talk to; number i listens at the ports + i.",
+        ),
+    ] = 1,
+    forward: Annotated[
+        str, typer.Option(envvar="AUGENBLICK_FORWARD", help="Fluent Forward clients: HOST:PORT.")
+    ] = "127.0.0.1:24224",
+    http: Annotated[
+        str, typer.Option(envvar="AUGENBLICK_HTTP", help="HTTP clients and control: HOST:PORT.")
+    ] = "127.0.0.1:8080",
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AUGENBLICK_CLOCK",
+            help="wall: time goes on by itself. event: only events move time (replays).",
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AUGENBLICK_RAY",
+            help="Join the Ray at this address; without it a local Ray is started and ended.",
+        ),
+    ] = None,
+    shared_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUGENBLICK_SHARED_KEY_FILE", help="Forward clients must know this file's key."
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(envvar="AUGENBLICK_TLS_CERT", help="Forward over TLS: the certificate."),
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(envvar="AUGENBLICK_TLS_KEY", help="Forward over TLS: its key.")
+    ] = None,
+    write_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUGENBLICK_WRITE_KEY_FILE", help="HTTP clients must send this file's key."
+        ),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(envvar="AUGENBLICK_CORS", help="A web origin that may send events."),
+    ] = None,
+    webhook_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="AUGENBLICK_WEBHOOK_ALLOW", help="A private network webhooks may reach (CIDR)."
+        ),
+    ] = None,
+    file_allow: Annotated[
+        list[Path] | None,
+        typer.Option(
+            envvar="AUGENBLICK_FILE_ALLOW", help="A directory beside DATA/out for file actions."
+        ),
+    ] = None,
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="AUGENBLICK_SECRETS", help="A secret a plan may use: env:NAME or file:PATH."
+        ),
+    ] = None,
+    plugins: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="AUGENBLICK_PLUGINS", help="A package whose trigger actors a plan may name."
+        ),
+    ] = None,
+    memory_max: Annotated[
+        int,
+        typer.Option(
+            envvar="AUGENBLICK_MEMORY_MAX",
+            help="MiB of state per shard; above it new users are refused. 0: no limit.",
+        ),
+    ] = 0,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            envvar="AUGENBLICK_INSECURE",
+            help="Client ports beyond this machine without key or TLS.",
+        ),
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option(envvar="AUGENBLICK_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "warning",
+) -> None:
+    """Run the engine: gateways, shards, coordinator and delivery, on a local Ray of its own.
+
+    It says where it listens. SIGTERM or Ctrl-C ends it in order: it takes no more events, applies
+    and acknowledges what it has, delivers what has fired, and leaves no process behind.
+
+    Try it:  augenblick serve example:otto --clock event
+             augenblick send example:otto --end
+    """
+    options = ServeOptions(
+        plan=plan,
+        data=data,
+        shards=shards,
+        gateways=gateways,
+        forward=forward,
+        http=http,
+        clock=clock,
+        ray=ray,
+        shared_key_file=shared_key_file,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        write_key_file=write_key_file,
+        origins=tuple(cors or ()),
+        webhook_allow=tuple(webhook_allow or ()),
+        file_allow=tuple(path.absolute() for path in file_allow or ()),
+        secrets=tuple(secrets or ()),
+        plugins=tuple(plugins or ()),
+        memory_bytes_max=memory_max << 20,
+        log_level=log_level,
+        is_insecure=insecure,
+    )
+    began = time.monotonic()
+    engine = Engine.prepare(options)
+    raise typer.Exit(asyncio.run(_serve(engine, began)))
+
+
+async def _serve(engine: Engine, began: float) -> int:
+    """Run until a signal; returns the exit code."""
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def watch_signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            loop.add_signal_handler(number, end.set)
+
+    watch_signals()
+    print("augenblick: starting", file=sys.stderr)
+    failure: AugenblickError | None = None
+    starting = asyncio.create_task(engine.start(watch_signals))
+    ending = asyncio.create_task(end.wait())
+    try:
+        await asyncio.wait({starting, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            print(serve_panel(engine, time.monotonic() - began), flush=True)
+            await _watch(engine, end)
+    except AugenblickError as error:
+        failure = error
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait({starting})
+    ending.cancel()
+    is_orderly = await engine.stop()
+    if failure is not None:
+        raise failure
+    return 0 if is_orderly else 1
+
+
+async def _watch(engine: Engine, end: asyncio.Event) -> None:
+    """Show output until the end is asked for; raises EngineUnavailable if Ray goes away."""
+    while not end.is_set():
+        engine.show_output()
+        if not engine.is_alive():
+            raise EngineUnavailable("the local Ray has ended; the engine is gone")
+        try:
+            await asyncio.wait_for(end.wait(), _POLL_SECONDS)
+        except TimeoutError:
+            continue
+    print("augenblick: stopping", file=sys.stderr)

@@ -1,0 +1,57 @@
+"""What every process of the engine is told when it starts: plain values, sent by the launcher."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from augenblick.plan.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """One for all processes of an engine.
+
+    `coordinator` is the address everybody dials ("host:port"); `link_host` is where each process
+    listens for the others. The cluster secret is not in here: it comes from a file or the
+    environment of each machine (`config.secret`).
+    """
+
+    cluster_id: str
+    hash_key: bytes
+    program: Program
+    plan_text: str
+    data: Path
+    coordinator: str
+    link_host: str
+    shards: int
+    gateways: int
+    is_event_clock: bool
+    log_level: str = "info"
+    now_limit_ms: int = 2**63 - 1
+    memory_bytes_max: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """What only gateways need: their ports and who may use them ("" or None: not served)."""
+
+    forward: str
+    http: str
+    control_token_file: Path
+    shared_key_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    write_key_file: Path | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """What only delivery needs: what the operator lets a plan do (see channels.ChannelSettings)."""
+
+    file_allow: tuple[Path, ...] = ()
+    webhook_allow: tuple[str, ...] = ()
+    loopback_allowed: bool = False
+    secrets: tuple[str, ...] = ()
+    drain_seconds: float = 8.0

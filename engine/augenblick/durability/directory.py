@@ -1,0 +1,106 @@
+"""Owning a directory: a lock that dies with its process, and the epoch that fences old owners off.
+
+A shard is its directory. To own it: take the lock (`flock`: the kernel frees it when the process
+ends, however it ends), write the epoch + 1 durably, only then serve.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Final
+
+from augenblick import limits
+from augenblick.durability.files import write_durably
+from augenblick.errors import CorruptionFound, DirectoryLocked, StorageError
+
+_LOCK: Final = "lock"
+_EPOCH: Final = "epoch"
+
+
+class DirectoryLock:
+    """A directory's lock, held until `release` or the end of the process."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / _LOCK
+        self._descriptor = -1
+
+    def take(self) -> None:
+        """Take it now or raise DirectoryLocked, which names the process that holds it."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StorageError(
+                f"cannot use {self._path.parent}: {os.strerror(error.errno or 0)}"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            text = f"{self._path.parent} is in use by another process"
+            raise DirectoryLocked(f"{text} (pid {owner})" if owner else text) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def take_over(self) -> None:
+        """Take it from an owner that has gone or is going; one that stays silent is killed.
+
+        Called when the coordinator has given the owner up. Raises DirectoryLocked if even that
+        does not free it.
+        """
+        start = time.monotonic()
+        has_killed = False
+        while True:
+            try:
+                self.take()
+            except DirectoryLocked:
+                waited_seconds = time.monotonic() - start
+                if waited_seconds > limits.lock_wait_seconds_max:
+                    raise
+                if waited_seconds > limits.lock_patience_seconds and not has_killed:
+                    has_killed = True
+                    self._kill_owner()
+                time.sleep(limits.lock_poll_seconds)
+            else:
+                return
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _kill_owner(self) -> None:
+        """The pid in the file is the holder's: it is written under the lock, which is still
+        held.
+        """
+        text = self._path.read_text(encoding="ascii", errors="replace").strip()
+        if text.isdigit() and int(text) != os.getpid():
+            try:
+                os.kill(int(text), signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            except PermissionError:
+                return
+
+
+def raise_epoch(directory: Path) -> int:
+    """Write the directory's epoch + 1 durably and return it; the caller holds the lock."""
+    path = directory / _EPOCH
+    try:
+        text = path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        text = "0"
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+    if not text.strip().isdigit():
+        raise CorruptionFound(f"{path} holds no epoch")
+    epoch = int(text) + 1
+    write_durably(path, f"{epoch}\n".encode())
+    return epoch

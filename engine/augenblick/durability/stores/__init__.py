@@ -1,0 +1,1 @@
+"""Where a shard's journal goes; one file per store, its name is the store's."""

@@ -1,0 +1,1 @@
+"""Running the engine: on Ray (`cluster`), or in one process."""

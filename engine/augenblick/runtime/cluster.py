@@ -1,0 +1,257 @@
+"""The launcher: the whole engine on Ray, from the command line to the last process's end.
+
+`Engine.start` prepares the data directory, starts Ray (or joins one), starts all processes side by
+side and waits until every gateway reaches every shard; `stop` is the orderly stop. Ray is only
+imported while it is starting up itself, so that the two overlap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from augenblick import limits
+from augenblick.config import secret
+from augenblick.config.process import DeliverySettings, GatewaySettings, ProcessSettings
+from augenblick.config.serve import ServeOptions, numbered
+from augenblick.core.routing import gateway_name, host_name
+from augenblick.durability import cluster_file
+from augenblick.durability.directory import DirectoryLock
+from augenblick.errors import EngineUnavailable
+from augenblick.examples import plan_path
+from augenblick.plan.compiler import compile_plan
+from augenblick.plan.load import load_plan
+from augenblick.plan.program import Program
+from augenblick.runtime.control import ControlLink
+from augenblick.runtime.follow import FollowedProcesses
+from augenblick.runtime.ports import free_port, settle
+from augenblick.runtime.ray_node import RayNode
+
+
+@dataclass(slots=True)
+class StartTimes:
+    """Seconds from the start: Ray ready, processes asked for, engine ready."""
+
+    ray: float = 0.0
+    processes: float = 0.0
+    ready: float = 0.0
+
+
+@dataclass(slots=True)
+class Engine:
+    """One engine of this launcher; used from the main thread's event loop.
+
+    `addresses`: per gateway (Forward, HTTP).
+    """
+
+    options: ServeOptions
+    program: Program
+    plan_text: str
+    addresses: list[tuple[str, str]] = field(default_factory=list)
+    times: StartTimes = field(default_factory=StartTimes)
+    _lock: DirectoryLock | None = None
+    _node: RayNode | None = None
+    _control: ControlLink | None = None
+    _handles: dict[str, Any] = field(default_factory=dict)
+    _followed: FollowedProcesses | None = None
+
+    @staticmethod
+    def prepare(options: ServeOptions) -> Engine:
+        """Check flags, plan and ports; starts nothing. Raises UsageError or PlanError."""
+        options.check()
+        path = plan_path(options.plan)
+        program = compile_plan(load_plan(path))
+        engine = Engine(options, program, path.read_text(encoding="utf-8-sig"))
+        for index in range(options.gateways):
+            forward = settle("--forward", numbered(options.forward, index))
+            http = settle("--http", numbered(options.http, index))
+            engine.addresses.append((forward, http))
+        return engine
+
+    async def start(self, on_joined: Callable[[], None]) -> None:
+        """Start everything and wait until events are accepted; raises EngineUnavailable or
+        StorageError. `stop` is called in any case.
+
+        `on_joined` is called when Ray's library has been started in this process: it has replaced
+        the handlers of signals.
+        """
+        began = time.monotonic()
+        data = self.options.data.absolute()
+        self._lock = DirectoryLock(data)
+        self._lock.take()
+        cluster = cluster_file.load_or_create(data)
+        cluster_secret = secret.load_or_create(data / secret.SECRET_FILE)
+        secret.load_or_create(data / secret.TOKEN_FILE)
+        ray_address = self.options.ray or await self._start_ray(cluster_secret)
+        self.times.ray = time.monotonic() - began
+        settings = self._process_settings(cluster)
+        await asyncio.to_thread(self._start_processes, ray_address, settings)
+        on_joined()
+        self.times.processes = time.monotonic() - began
+        coordinator = settings.coordinator
+        self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
+        await self._wait_ready()
+        self.times.ready = time.monotonic() - began
+
+    async def status(self) -> dict[str, Any] | None:
+        """The status document; None if the coordinator does not answer now."""
+        if self._control is None:
+            return None
+        answer = await self._control.ask("GET", "/v1/status", 5.0)
+        return answer if isinstance(answer, dict) else None
+
+    def show_output(self) -> None:
+        """Pass on what the processes have printed since the last call (own Ray only)."""
+        if self._followed is not None:
+            self._followed.copy()
+
+    def is_alive(self) -> bool:
+        """Is the Ray that was started still there?"""
+        return self._node is None or self._node.is_alive()
+
+    async def stop(self) -> bool:
+        """The orderly stop, then the end of everything started; was it orderly?"""
+        is_orderly = self._control is None
+        if self._control is not None:
+            asked = await self._control.ask("POST", "/v1/stop", 5.0)
+            if asked is not None:
+                try:
+                    async with asyncio.timeout(limits.stop_seconds_max):
+                        await self._control.stopped.wait()
+                    is_orderly = True
+                except TimeoutError:
+                    pass
+            await self._control.close()
+        self.show_output()
+        await asyncio.to_thread(self._end_processes)
+        if self._node is not None:
+            await asyncio.to_thread(self._node.stop)
+        if self._lock is not None:
+            self._lock.release()
+        return is_orderly
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    async def _start_ray(self, cluster_secret: str) -> str:
+        hosts = sum(trigger.kind == "actor" for trigger in self.program.triggers)
+        processes = self.options.shards + self.options.gateways + hosts + 2
+        self._node = RayNode(cluster_secret, processes)
+        os.environ.update(self._node.environment())
+        self._node.start()
+        importing = asyncio.create_task(asyncio.to_thread(_import_ray))
+        async with asyncio.timeout(limits.ray_start_seconds_max):
+            while (address := self._node.address_if_ready()) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await importing
+        return address
+
+    def _process_settings(self, cluster: cluster_file.Cluster) -> ProcessSettings:
+        options = self.options
+        clock = options.clock or self.program.clock or "wall"
+        host = "127.0.0.1" if options.ray is None else _own_address()
+        return ProcessSettings(
+            cluster_id=cluster.cluster_id,
+            hash_key=cluster.hash_key,
+            program=self.program,
+            plan_text=self.plan_text,
+            data=options.data.absolute(),
+            coordinator=f"{host}:{free_port(host)}",
+            link_host=host,
+            shards=options.shards,
+            gateways=options.gateways,
+            is_event_clock=clock == "event",
+            log_level=options.log_level,
+            memory_bytes_max=options.memory_bytes_max,
+        )
+
+    def _start_processes(self, ray_address: str, settings: ProcessSettings) -> None:
+        """On a thread: join Ray and ask for every process; none is waited for."""
+        import ray
+
+        from augenblick.actors.remote import namespace, start_process, start_shard
+
+        ray.init(
+            address=ray_address,
+            namespace=namespace(settings.cluster_id),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+        )
+        options = self.options
+        incarnation = int(time.time() * 1000)
+        handles = self._handles
+        handles["coordinator"] = start_process("coordinator", settings, "coordinator")
+        for index in range(options.shards):
+            handles[f"shard-{index}"] = start_shard(settings, index, incarnation)
+        for index, (forward, http) in enumerate(self.addresses):
+            gateway = GatewaySettings(
+                forward=forward,
+                http=http,
+                control_token_file=settings.data / secret.TOKEN_FILE,
+                shared_key_file=options.shared_key_file,
+                tls_cert=options.tls_cert,
+                tls_key=options.tls_key,
+                write_key_file=options.write_key_file,
+                origins=options.origins,
+            )
+            name = gateway_name(index)
+            handles[name] = start_process(name, settings, "gateway", index, gateway)
+        delivery = DeliverySettings(
+            file_allow=options.file_allow,
+            webhook_allow=options.webhook_allow,
+            loopback_allowed=options.is_loopback,
+            secrets=options.secrets,
+        )
+        handles["delivery"] = start_process("delivery", settings, "delivery", delivery)
+        for trigger in self.program.triggers:
+            if trigger.kind == "actor":
+                name = host_name(trigger.name)
+                handles[name] = start_process(name, settings, "host", trigger.name, options.plugins)
+        if self._node is not None:
+            logs = self._node.directory / "session_latest" / "logs"
+            self._followed = FollowedProcesses(logs, sys.stdout.buffer, sys.stderr.buffer)
+
+    async def _wait_ready(self) -> None:
+        try:
+            async with asyncio.timeout(limits.ready_seconds_max):
+                while True:
+                    status = await self.status()
+                    if status is not None and status["ready"]:
+                        return
+                    self.show_output()
+                    if not self.is_alive():
+                        raise EngineUnavailable("Ray has ended while the engine was starting")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            self.show_output()
+            text = f"the engine was not ready within {limits.ready_seconds_max:.0f} s"
+            raise EngineUnavailable(text) from None
+
+    def _end_processes(self) -> None:
+        """On a thread: end the actors and leave Ray."""
+        if not self._handles:
+            return
+        import ray
+
+        if self.options.ray is not None:
+            for handle in self._handles.values():
+                ray.kill(handle, no_restart=True)
+        ray.shutdown()
+
+
+def _import_ray() -> None:
+    import ray  # noqa: F401
+
+    import augenblick.actors.remote  # noqa: F401
+
+
+def _own_address() -> str:
+    import ray
+
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
