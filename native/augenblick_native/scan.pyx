@@ -414,10 +414,10 @@ cdef class Router:
         if clock_ms > source.max_event_clock_ms:
             source.max_event_clock_ms = clock_ms
         source.ingest_ms = ingest_ms
-        source.events += 1
+        source.events = source.events + 1
         clock_ms = source.max_event_clock_ms - self.lateness_ms
         self._raise_watermark(clock_ms if clock_ms < self.others_min_ms else self.others_min_ms)
-        source.late += event_ms < self._watermark_ms
+        source.late = source.late + (event_ms < self._watermark_ms)
         return ingest_ms
 
     cdef uint64_t _fingerprint(self, Batch* batch, Event* event, uint64_t user_key) noexcept nogil:
@@ -446,7 +446,7 @@ cdef class Router:
         ingest_ms = self._advance(source, event.event_ms, batch.ingest_ms)
         if is_mark_due(shard, self._watermark_ms, ingest_ms):
             put_mark(shard, self._watermark_ms, ingest_ms)
-        self._numbers[key_group] += 1
+        self._numbers[key_group] = self._numbers[key_group] + 1
         header.flags = batch.flags
         header.event_ms = event.event_ms
         header.user_key = user_key
