@@ -154,6 +154,9 @@ outbox_items_max: Final = 100_000  # per peer; firings a slow delivery may fall 
 outbox_message_bytes_max: Final = 8 * 1024 * 1024  # half a frame, so that headers never matter
 outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
 
+# simulate: one process over a file
+simulate_block_bytes: Final = 256 * 1024  # lines per call of the kernel: large enough to be quick
+
 # trigger hosts: custom triggers
 actor_batch_events_max: Final = 1_000  # per call of a custom class
 actor_batch_sends_max: Final = 3  # starts of a host that one batch may cost before it is dropped

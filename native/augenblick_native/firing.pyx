@@ -300,7 +300,7 @@ cdef void fire_match(Machine* machine, uint32_t trigger, const Match* match, bin
     cause = &machine.events[machine.depth]
     if read_event(machine.plan, cause, match.cause, match.cause_bytes) == STATUS_OK:
         cause.derived = is_derived(machine, cause)
-        cause.warm = machine.depth > 0 and machine.events[machine.depth - 1].warm
+        cause.warm = machine.is_warm
         cause.user.data = user_id(machine.keeper.user)
         cause.user.size = machine.keeper.user.id_bytes
         cause.generation += 1

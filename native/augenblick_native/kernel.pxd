@@ -18,6 +18,7 @@ cdef class Block:
     cdef readonly Slab rows
     cdef readonly Slab bodies
     cdef readonly Slab panes
+    cdef readonly Slab rises
     cdef readonly uint32_t events
 
 

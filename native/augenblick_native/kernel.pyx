@@ -79,7 +79,7 @@ cdef class Slab:
 
 
 cdef class Block:
-    """Results of one call: `rows` and `panes` are arrays of machine.Row and machine.PaneRow, `bodies` what they point into.
+    """Results of one call: arrays of machine.Row, PaneRow and Rise, and `bodies`, what rows and panes point into.
 
     `events`: how many events the stream held.  Immutable, valid as long as it is referenced.
     """
@@ -275,6 +275,7 @@ cdef class Kernel:
         block.rows = slab_of(&self.machine.rows)
         block.bodies = slab_of(&self.machine.bodies)
         block.panes = slab_of(&self.machine.panes)
+        block.rises = slab_of(&self.rises)
         block.events = events
         return block
 
@@ -462,7 +463,9 @@ cdef class Kernel:
         machine.group = group
         machine.key_group = <uint16_t>key_group
         machine.scratch.size = 0
-        machine.depth = -1
+        machine.depth = 0                           # the event's place is taken: timers stand above it
+        machine.after_event = False
+        machine.is_warm = False
         machine.keeper.arena = &machine.arena
         machine.keeper.group = group
         entry = find_user(group, user_key, event.user.data, <uint16_t>event.user.size)
@@ -496,7 +499,7 @@ cdef class Kernel:
         event.warm = flags & FLAG_WARM
         event.late = event_ms < group.clock_ms
         event.generation += 1
-        machine.depth = 0
+        machine.is_warm = event.warm
         if event.late and not late_fits(machine, event):
             machine.counters[COUNT_LATE_DROPPED] += 1
             self._refuse(STATUS_LATE, body, size, event_ms)
@@ -512,6 +515,7 @@ cdef class Kernel:
         if is_new and machine.keeper.user.armed_ms == NEVER_MS:
             arm(group, machine.keeper.user, group.clock_ms)      # a user without a session: settle its time to live
         if machine.keeper.user.armed_ms < group.clock_ms:
+            machine.after_event = True
             run_due(machine, group.clock_ms)
 
     cdef inline void _name_user(self, Event* event) noexcept nogil:
@@ -543,6 +547,8 @@ cdef class Kernel:
                 machine.keeper.user = group.heap[0].user
                 machine.clock_ms = NO_TIME_MS
                 machine.depth = -1
+                machine.after_event = False
+                machine.is_warm = False
                 run_due(machine, group.clock_ms)
             take_closed_panes(machine, group, <uint16_t>key_group)
             self._note_earliest(key_group)

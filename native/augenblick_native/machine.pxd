@@ -153,6 +153,8 @@ cdef struct Machine:
     bint emits_sessions
     const SlotRule* slots           # [slot]
     int32_t depth                   # of the event at hand; -1: none
+    bint after_event                # timers run that the event at hand has made due
+    bint is_warm                    # what happens now comes of an event that only builds state
     Event[EVENT_DEPTH_MAX] events
     uint8_t* when_before            # [depth][trigger]: bits BEFORE_*
     Caused* caused                  # [depth][segment + 1]

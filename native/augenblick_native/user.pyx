@@ -653,14 +653,13 @@ cdef void expire(Machine* machine) noexcept nogil:
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
     cdef int64_t due_before_ms = machine.due_ms
-    cdef bint is_after_event = machine.record >= 0 and machine.due_ms == NO_TIME_MS and machine.depth >= 0
     while True:
         due = next_due(machine)
         if due.instant_ms >= to_ms:
             break
-        machine.scratch.size = machine.scratch.size if is_after_event else 0
         machine.clock_ms = max(machine.clock_ms, due.instant_ms)
-        if not is_after_event:
+        if not machine.after_event:
+            machine.scratch.size = 0
             machine.due_ms = due.instant_ms
         if due.phase == PHASE_SEGMENT:
             run_segment_timer(machine, &due)

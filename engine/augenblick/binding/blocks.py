@@ -1,0 +1,69 @@
+"""The kernel's result blocks as numpy structured arrays, without a copy.
+
+The dtypes are those of `augenblick_native/machine.pxd` (Row, PaneRow, Rise), field for field.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRING: Final = 0
+ACTOR: Final = 1
+SESSION: Final = 2
+WINDOW: Final = 3
+REFUSED: Final = 4
+
+APPROXIMATE: Final = 1
+SHADOW: Final = 2
+
+NO_TIME_ms: Final = -(2**63)
+NEVER_ms: Final = 2**63 - 1
+
+ROW: Final = np.dtype(
+    [
+        ("kind", "u1"),
+        ("flags", "u1"),
+        ("unused", "<u2"),
+        ("rule", "<u4"),
+        ("record", "<i4"),
+        ("k", "<u4"),
+        ("fired_ms", "<i8"),
+        ("time_ms", "<i8"),
+        ("start_ms", "<i8"),
+        ("end_ms", "<i8"),
+        ("count", "<i8"),
+        ("body_at", "<u8"),
+        ("body_bytes", "<u8"),
+    ]
+)
+PANE: Final = np.dtype(
+    [
+        ("key_group", "<u2"),
+        ("metric", "<u2"),
+        ("group_bytes", "<u4"),
+        ("group_at", "<u8"),
+        ("start_ms", "<i8"),
+        ("count", "<i8"),
+        ("sum_high", "<i8"),
+        ("sum_low", "<u8"),
+    ]
+)
+RISE: Final = np.dtype(
+    [("watermark_ms", "<i8"), ("ingest_ms", "<i8"), ("record", "<i4"), ("unused", "<i4")]
+)
+
+
+def rows_of(slab: Any) -> NDArray[np.void]:
+    """The rows of a block; empty where nothing came of the call."""
+    return np.frombuffer(slab, ROW)
+
+
+def panes_of(slab: Any) -> NDArray[np.void]:
+    """The metric panes of a block whose windows closed."""
+    return np.frombuffer(slab, PANE)
+
+
+def rises_of(slab: Any) -> NDArray[np.void]:
+    """Where the shard's clock rose in the call: before which event (-1: after the last)."""
+    return np.frombuffer(slab, RISE)

@@ -1,0 +1,187 @@
+"""The kernel behind plain Python: streams in, what is to leave out."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from augenblick.binding import blocks
+from augenblick.binding.records import Record, RecordMaker, dead_letter, unpack
+from augenblick.plan.program import Program
+from augenblick_native.kernel import Block
+from augenblick_native.kernel import Kernel as NativeKernel
+from augenblick_native.status import STATUS_NAMES
+
+PaneRow = tuple[int, int, int, Any, int, int]
+"""Key group, metric index, window start, group or None, count, sum in 2^-32 units."""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """Everything that came of one kernel call, held back until its journal record is durable.
+
+    `releases`: `{"record", "actions", "shadow"}` in order of release. `matches`: per custom trigger
+    the firing-shaped records of its matching events. `panes`: metric panes whose windows closed.
+    `records`: for each release the index of the event that released it (-1: the clock alone);
+    `refused`: the same for `dead_letters`. `rises`: where the clock rose, see `blocks.RISE`.
+    """
+
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    dead_letters: list[Record] = field(default_factory=list)
+    matches: dict[str, list[Record]] = field(default_factory=dict)
+    panes: list[PaneRow] = field(default_factory=list)
+    records: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    rises: Any = ()
+
+
+class Kernel:
+    """One shard's state. One thread at a time; times are epoch ms, results are records.
+
+    `emit_sessions`, `emit_windows`: make records of all of them, not just those the plan emits.
+    `stamp_ingest`: the event clock, `fired_at` is the ingest time of what released a record; else
+    it is the `now_ms` of the call.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        *,
+        memory_bytes_max: int = 0,
+        emit_sessions: bool = False,
+        emit_windows: bool = False,
+        stamp_ingest: bool = False,
+        source: str = "",
+    ) -> None:
+        self._program = program
+        self._native = NativeKernel(
+            program,
+            memory_bytes_max=memory_bytes_max,
+            emit_sessions=emit_sessions,
+            emit_windows=emit_windows,
+            stamp_ingest=stamp_ingest,
+        )
+        self._maker = RecordMaker(program)
+        self._source = source
+        self._letters = 0
+
+    def apply(
+        self,
+        stream: bytes | memoryview,
+        gateway: int,
+        incarnation: int,
+        cap_watermark_ms: int,
+        now_ms: int,
+    ) -> Outputs:
+        """Apply a stream of marks and events of one gateway; no mark counts beyond the cap."""
+        return self._outputs(
+            self._native.apply(stream, gateway, incarnation, cap_watermark_ms, now_ms)
+        )
+
+    def advance(self, watermark_ms: int, now_ms: int) -> Outputs:
+        """Move every key group's clock forward; everything that is due happens."""
+        return self._outputs(self._native.advance(watermark_ms, now_ms))
+
+    def snapshot(self, key_group: int) -> bytes:
+        """One key group's state as bytes, for `restore`."""
+        return self._native.snapshot(key_group)
+
+    def restore(self, data: bytes) -> int:
+        """Take a key group from its snapshot; returns its number. Raises ValueError."""
+        return self._native.restore(data)
+
+    def drop(self, key_group: int) -> None:
+        """Forget a key group."""
+        self._native.drop(key_group)
+
+    def counters(self) -> dict[str, int]:
+        """Events applied, late, duplicate and so on, by name, since the start."""
+        return self._native.counters()
+
+    @property
+    def users(self) -> int:
+        """Users that have state."""
+        return self._native.users
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of user records."""
+        return self._native.memory_bytes
+
+    @property
+    def clock_ms(self) -> int:
+        """The largest watermark applied; -2**63 before the first."""
+        clock_ms = self._native.clock_ms
+        return blocks.NO_TIME_ms if clock_ms is None else clock_ms
+
+    @property
+    def next_deadline_ms(self) -> int | None:
+        """The next instant at which time alone makes something happen."""
+        return self._native.next_deadline_ms
+
+    def _outputs(self, block: Block) -> Outputs:
+        out = Outputs(rises=blocks.rises_of(block.rises))
+        if len(block.rows):
+            self._add_rows(block, out)
+        if len(block.panes):
+            self._add_panes(block, out)
+        return out
+
+    def _add_rows(self, block: Block, out: Outputs) -> None:
+        bodies = memoryview(block.bodies)
+        for row in blocks.rows_of(block.rows):
+            start = int(row["body_at"])
+            body = bodies[start : start + int(row["body_bytes"])]
+            kind = row["kind"]
+            if kind == blocks.REFUSED:
+                out.dead_letters.append(self._refused(row, bytes(body)))
+                out.refused.append(int(row["record"]))
+            elif kind == blocks.ACTOR:
+                record = self._maker.firing(row, body)
+                out.matches.setdefault(record["trigger"], []).append(record)
+            else:
+                out.releases.append(self._release(row, kind, body))
+                out.records.append(int(row["record"]))
+
+    def _release(self, row: Any, kind: int, body: memoryview) -> dict[str, Any]:
+        if kind == blocks.FIRING:
+            trigger = self._program.triggers[row["rule"]]
+            return {
+                "record": self._maker.firing(row, body),
+                "actions": list(trigger.actions),
+                "shadow": trigger.mode == "shadow",
+            }
+        if kind == blocks.SESSION:
+            record = self._maker.session(row, body)
+            actions = self._program.emit_session
+        else:
+            record = self._maker.window(row, body)
+            actions = self._program.emit_window.get(int(row["rule"]), ())
+        return {"record": record, "actions": list(actions), "shadow": False}
+
+    def _refused(self, row: Any, body: bytes) -> Record:
+        self._letters += 1
+        return dead_letter(
+            STATUS_NAMES[row["rule"]],
+            body,
+            detail="",
+            source=self._source,
+            time_ms=int(row["time_ms"]),
+            number=self._letters,
+        )
+
+    def _add_panes(self, block: Block, out: Outputs) -> None:
+        bodies = memoryview(block.bodies)
+        for pane in blocks.panes_of(block.panes):
+            start = int(pane["group_at"])
+            size = int(pane["group_bytes"])
+            group = unpack(bodies[start : start + size]) if size else None
+            total = (int(pane["sum_high"]) << 64) + int(pane["sum_low"])
+            out.panes.append(
+                (
+                    int(pane["key_group"]),
+                    int(pane["metric"]),
+                    int(pane["start_ms"]),
+                    group,
+                    int(pane["count"]),
+                    total,
+                )
+            )
