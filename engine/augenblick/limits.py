@@ -124,7 +124,9 @@ code_stack_max: Final = 32  # values on the stack of one condition; the kernel's
 code_words_max: Final = 1_024  # words of one compiled condition
 condition_chars_max: Final = 4_096  # one condition as text; longer ones are generated, not written
 condition_depth_max: Final = 24  # brackets inside brackets; the parser recurses
-condition_tree_max: Final = 128  # operators on top of each other, expressions inlined; code recurses
+condition_tree_max: Final = (
+    128  # operators on top of each other, expressions inlined; code recurses
+)
 duration_ms_max: Final = 36_500 * 86_400_000  # a hundred years: any longer is a slip of the key
 events_declared_max: Final = 4_096  # events of one tracking plan
 expression_chain_max: Final = 16  # expressions that read expressions; looked up by recursion
@@ -168,6 +170,8 @@ actor_waiting_events_max: Final = 50_000  # per shard and trigger; the oldest le
 gateway_absent_ms_max: Final = 10_000  # a gateway that is away holds the clock for so long
 heartbeat_ms: Final = 1_000  # status of each process to the coordinator
 shard_lost_ms: Final = 200  # a shard whose connection broke may come back before it is replaced
+shard_pause_ms_max: Final = 10_000  # before a shard that dies again and again is started anew
+shard_settled_ms: Final = 60_000  # a shard that has lived so long begins with a short pause again
 shard_start_ms_max: Final = 30_000  # from asking for a shard to its registration; then ask again
 status_ended_shards_max: Final = 64  # ended shards whose counts stay in the sums
 status_log_lines_max: Final = 50  # latest warnings shown by `status`

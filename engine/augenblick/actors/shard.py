@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from augenblick.actors.link_shell import LinkShell
-from augenblick.actors.bound_kernel import BoundKernel
+from augenblick.binding.kernel import Kernel
 from augenblick.config.process import ProcessSettings
 from augenblick.core.routing import shard_name
 from augenblick.core.shard import ShardCore
@@ -32,7 +32,12 @@ class ShardShell(LinkShell):
     async def start(self) -> None:
         """Listen, then report for duty."""
         await self.listen()
-        kernel = BoundKernel(self.settings.program, memory_bytes_max=self.settings.memory_bytes_max)
+        kernel = Kernel(
+            self.settings.program,
+            memory_bytes_max=self.settings.memory_bytes_max,
+            stamp_ingest=self.settings.is_event_clock,
+            source=self.name,
+        )
         self.core = ShardCore(
             self.settings.program,
             kernel,

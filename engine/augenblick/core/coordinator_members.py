@@ -28,6 +28,7 @@ class Member:
     address: str = ""
     is_up: bool = False
     lost_ms: float = 0.0
+    losses: int = 0  # in quick succession
     asked_ms: float = 0.0  # when a new shard was last asked for
     asked_incarnation: int = 0
     status: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +77,8 @@ class Members:
         if member is None or not member.is_up:
             return False
         member.is_up = False
+        has_lived = now_ms - member.lost_ms > limits.shard_settled_ms
+        member.losses = 1 if has_lived else member.losses + 1
         member.lost_ms = now_ms
         if "is_ready" in member.status:
             member.status["is_ready"] = False
@@ -120,14 +123,18 @@ class Members:
     def shards_to_start(self, now_ms: float, started_ms: float) -> list[tuple[int, int]]:
         """(index, incarnation) of the shards to ask for now; each is asked for again after a while.
 
-        A shard never seen gets the time of a whole start.
+        A shard never seen gets the time of a whole start; one that dies again and again is asked
+        for less and less often.
         """
         wanted = []
         for index, member in enumerate(self.of_role("shard")):
             if member.is_up:
                 continue
             since_ms = member.lost_ms or started_ms
-            pause_ms = limits.shard_lost_ms if member.lost_ms else limits.shard_start_ms_max
+            pause_ms = limits.shard_start_ms_max
+            if member.lost_ms:
+                doubled_ms = limits.shard_lost_ms << min(member.losses - 1, 16)
+                pause_ms = min(doubled_ms, limits.shard_pause_ms_max)
             if member.asked_ms:
                 since_ms, pause_ms = member.asked_ms, limits.shard_start_ms_max
             if now_ms - since_ms < pause_ms:

@@ -50,6 +50,7 @@ class StatusBook:
         """Everything, for `status`."""
         shards = {one.name: _member(one) for one in members.of_role("shard")}
         statuses = [*self._ended, *(one.status for one in members.of_role("shard") if one.status)]
+        triggers, latency = self._triggers(statuses)
         return {
             "plan": self._program.plan_name,
             "plan_hash": self._program.plan_hash.hex(),
@@ -62,14 +63,17 @@ class StatusBook:
             "shards": shards,
             "hosts": {one.name: _member(one) for one in members.of_role("host")},
             "delivery": _member(members.all["delivery"]),
-            "triggers": self._triggers(statuses),
+            "triggers": triggers,
+            "latency_ms": percentiles(latency),
             "counters": _sums(status.get("counters", {}) for status in statuses),
             "metrics": {"records": self._metric_records, "late_rows": merger.late_rows},
             "state_lost": dict(self._lost) if self._store == "none" else {},
             "log": list(self._log),
         }
 
-    def _triggers(self, statuses: list[dict[str, Any]]) -> dict[str, Any]:
+    def _triggers(self, statuses: list[dict[str, Any]]) -> tuple[dict[str, Any], Histogram]:
+        """Per trigger its firings and latencies, and the latencies of all together."""
+        together = Histogram()
         names = [one.name for one in self._program.triggers]
         names += [one.name for one in self._program.metric_triggers]
         found: dict[str, Any] = {}
@@ -82,8 +86,9 @@ class StatusBook:
                     fired += counts["firings"]
                     shadow += counts["shadow"]
                     latency.merge(counts["latency"])
+                    together.merge(counts["latency"])
             found[name] = {"firings": fired, "shadow": shadow, "latency_ms": percentiles(latency)}
-        return found
+        return found, together
 
 
 def percentiles(latency: Histogram) -> dict[str, float | None]:

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from hashlib import blake2b
 from typing import Any, Final
 
-import msgpack
-
 from augenblick import limits
+from augenblick.binding.records import firing_id, group_text
 from augenblick.core.metric_conditions import evaluate
 from augenblick.core.routing import KEY_GROUPS
 from augenblick.plan.program import Metric, MetricTrigger, Program
@@ -295,11 +293,9 @@ class _TriggerState:
 
 
 def metric_firing_id(trigger: str, version: str, group: Any, start_ms: int) -> str:
-    """128 bits of BLAKE2b, hex, over length-prefixed parts: name, version, group, window start."""
-    digest = blake2b(digest_size=16)
-    for part in (trigger.encode(), version.encode(), msgpack.packb(group), str(start_ms).encode()):
-        digest.update(len(part).to_bytes(4, "little") + part)
-    return digest.hexdigest()
+    """The id of a metric trigger's firing: of its name, version, group and window start."""
+    text = "" if group is None else group_text(group)
+    return firing_id((trigger, version, text, str(start_ms)))
 
 
 def _from_fixed(total: int) -> int | float:

@@ -20,13 +20,14 @@ from typing import Any, Final
 import msgpack
 
 from augenblick import limits
+from augenblick.binding.kernel import Outputs
 from augenblick.core.effects import Append, Connect, Disconnect, Effect, Log, Send, Stopped
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import Outbox
 from augenblick.core.routing import RoutingTable, host_name, shard_name
 from augenblick.core.shard_actors import ShardActors
 from augenblick.core.shard_clock import GatewayClocks
-from augenblick.core.shard_kernel import Outputs, ShardKernel
+from augenblick.core.shard_kernel import ShardKernel
 from augenblick.core.shard_panes import ShardPanes
 from augenblick.core.shard_status import ShardCounters
 from augenblick.link.messages import Kind

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import msgpack
 
 from augenblick import limits
+from augenblick.binding.records import firing_id
 from augenblick.core.effects import Effect, Log, Send
 from augenblick.core.outbox import SEQ_BITS
 from augenblick.core.routing import host_name
@@ -170,23 +170,12 @@ def columns_of(matches: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def custom_firing_id(trigger: str, version: str, user: str, key: str) -> str:
-    """128 bits of BLAKE2b, hex, over length-prefixed parts: name, version, user, the class's
-    key.
-    """
-    digest = blake2b(digest_size=16)
-    for part in (trigger, version, user, key):
-        data = part.encode()
-        digest.update(len(data).to_bytes(4, "little") + data)
-    return digest.hexdigest()
-
-
 def _firing(
     trigger: Trigger, match: dict[str, Any], key: str, values: dict[str, Any], now_ms: int
 ) -> dict[str, Any]:
     record = {
         **match,
-        "id": custom_firing_id(trigger.name, trigger.version, match["user"], key),
+        "id": firing_id((trigger.name, trigger.version, match["user"], key)),
         "fired_at": now_ms,
         "values": {**match["values"], **values},
     }

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from augenblick.core.metrics import PaneRow
-
-
-@dataclass(slots=True)
-class Outputs:
-    """Everything that came of one kernel call, held back until its journal record is durable.
-
-    `releases`: `{"record", "actions", "shadow"}` in order. `matches`: per custom trigger the
-    firing-shaped records of its matching events. `panes`: changed metric panes, cumulative.
-    """
-
-    releases: list[dict[str, Any]] = field(default_factory=list)
-    dead_letters: list[dict[str, Any]] = field(default_factory=list)
-    matches: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    panes: list[PaneRow] = field(default_factory=list)
+from augenblick.binding.kernel import Outputs
 
 
 class ShardKernel(Protocol):

@@ -55,10 +55,11 @@ class Engine:
     plan_text: str
     addresses: list[tuple[str, str]] = field(default_factory=list)
     times: StartTimes = field(default_factory=StartTimes)
+    shows_output: bool = True
     _lock: DirectoryLock | None = None
     _node: RayNode | None = None
     _control: ControlLink | None = None
-    _handles: dict[str, Any] = field(default_factory=dict)
+    _namespace: str = ""
     _followed: FollowedProcesses | None = None
 
     @staticmethod
@@ -97,6 +98,7 @@ class Engine:
         coordinator = settings.coordinator
         self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
         await self._wait_ready()
+        await asyncio.to_thread(_leave_ray)
         self.times.ready = time.monotonic() - began
 
     async def status(self) -> dict[str, Any] | None:
@@ -108,7 +110,7 @@ class Engine:
 
     def show_output(self) -> None:
         """Pass on what the processes have printed since the last call (own Ray only)."""
-        if self._followed is not None:
+        if self._followed is not None and self.shows_output:
             self._followed.copy()
 
     def is_alive(self) -> bool:
@@ -172,23 +174,15 @@ class Engine:
 
     def _start_processes(self, ray_address: str, settings: ProcessSettings) -> None:
         """On a thread: join Ray and ask for every process; none is waited for."""
-        import ray
-
         from augenblick.actors.remote import namespace, start_process, start_shard
 
-        ray.init(
-            address=ray_address,
-            namespace=namespace(settings.cluster_id),
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-        )
+        _join_ray(ray_address)
+        self._namespace = namespace(settings.cluster_id)
         options = self.options
         incarnation = int(time.time() * 1000)
-        handles = self._handles
-        handles["coordinator"] = start_process("coordinator", settings, "coordinator")
+        start_process("coordinator", settings, "coordinator")
         for index in range(options.shards):
-            handles[f"shard-{index}"] = start_shard(settings, index, incarnation)
+            start_shard(settings, index, incarnation)
         for index, (forward, http) in enumerate(self.addresses):
             gateway = GatewaySettings(
                 forward=forward,
@@ -201,18 +195,18 @@ class Engine:
                 origins=options.origins,
             )
             name = gateway_name(index)
-            handles[name] = start_process(name, settings, "gateway", index, gateway)
+            start_process(name, settings, "gateway", index, gateway)
         delivery = DeliverySettings(
             file_allow=options.file_allow,
             webhook_allow=options.webhook_allow,
             loopback_allowed=options.is_loopback,
             secrets=options.secrets,
         )
-        handles["delivery"] = start_process("delivery", settings, "delivery", delivery)
+        start_process("delivery", settings, "delivery", delivery)
         for trigger in self.program.triggers:
             if trigger.kind == "actor":
                 name = host_name(trigger.name)
-                handles[name] = start_process(name, settings, "host", trigger.name, options.plugins)
+                start_process(name, settings, "host", trigger.name, options.plugins)
         if self._node is not None:
             logs = self._node.directory / "session_latest" / "logs"
             self._followed = FollowedProcesses(logs, sys.stdout.buffer, sys.stderr.buffer)
@@ -234,21 +228,34 @@ class Engine:
             raise EngineUnavailable(text) from None
 
     def _end_processes(self) -> None:
-        """On a thread: end the actors and leave Ray."""
-        if not self._handles:
-            return
-        import ray
+        """On a thread: end the actors; our own Ray ends them with itself."""
+        if self._namespace and self.options.ray is not None:
+            _join_ray(self.options.ray)
+            from augenblick.actors.remote import end_processes
 
-        if self.options.ray is not None:
-            for handle in self._handles.values():
-                ray.kill(handle, no_restart=True)
-        ray.shutdown()
+            end_processes(self._namespace)
+            _leave_ray()
 
 
 def _import_ray() -> None:
-    import ray  # noqa: F401
-
     import augenblick.actors.remote  # noqa: F401
+
+
+def _join_ray(address: str) -> None:
+    """Connect this process to Ray; only while processes are started or ended."""
+    import ray
+
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(
+        address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
+    )
+
+
+def _leave_ray() -> None:
+    """Disconnect; detached actors live on."""
+    import ray
+
+    ray.shutdown()
 
 
 def _own_address() -> str:

@@ -30,8 +30,8 @@ class Simulation:
     """A file of events through one kernel.
 
     `feed` takes whole lines and returns the records they release, in the order of `simulate`: by
-    releasing line; within it metrics, then by user id and time. `end` closes the input. The counters
-    of what happened are in `kernel.counters()`, `lines` and `refused`.
+    releasing line; within it metrics, then by user id and time. `end` closes the input. The
+    counters of what happened are in `kernel.counters()`, `lines` and `refused`.
     """
 
     def __init__(
@@ -153,7 +153,9 @@ def _key(line: int, record: Record) -> tuple[int, int, str, int]:
 
 
 def blocks_of_lines(lines: Iterable[bytes], block_bytes: int) -> Iterator[bytes]:
-    """Whole lines joined to blocks of about this size; a line may come in with or without its end."""
+    """Whole lines joined to blocks of about this size; a line may come in with or without its
+    end.
+    """
     block: list[bytes] = []
     size = 0
     for line in lines:

@@ -3,7 +3,7 @@
 import struct
 
 from augenblick.core.metrics import NO_CLOCK
-from augenblick.core.shard_kernel import Outputs
+from augenblick.binding.kernel import Outputs
 
 MARK = struct.Struct("<IIqq")
 EVENT = struct.Struct("<IIqQQQ")
