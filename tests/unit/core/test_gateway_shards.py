@@ -139,9 +139,7 @@ def test_a_stream_that_fits_is_not_cut():
 )
 def test_cut_streams_carry_the_same_items(sizes, bytes_max):
     parts = [mark(0)]
-    number = 0
-    for size in sizes:
-        number += 1
+    for number, size in enumerate(sizes, 1):
         parts.append(mark(number) if size is None else event(number, size))
     stream = b"".join(parts)
     cut = list(split_stream(stream, bytes_max))
@@ -158,6 +156,7 @@ def held_marks(stream: bytes) -> list[tuple[int, int]]:
     found = items(stream)
     assert isinstance(found[0], Mark)
     pairs = []
+    watermark_ms = 0
     for item in found:
         if isinstance(item, Event):
             pairs.append((item.number, watermark_ms))
