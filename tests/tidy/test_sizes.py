@@ -9,10 +9,17 @@ from tests.tidy.sources import text_of, with_suffix
 
 LINES_MAX = {".py": 500, ".pyx": 600, ".pxd": 600}
 FUNCTION_LINES_MAX = 60
+# (file, name): (its own limit, why it is better in one piece)
+LONG_FUNCTIONS = {
+    ("native/augenblick_native/msgpack.pyx", "read_head"): (75, "one case for each tag"),
+    ("native/augenblick_native/msgpack.pyx", "read_value"): (75, "one case for each tag"),
+    ("native/augenblick_native/predicate.pyx", "evaluate"): (105, "one case for each opcode"),
+    ("engine/augenblick/cli/serve.py", "serve"): (160, "one parameter for each flag"),
+}
 
 PYTHON = with_suffix(".py")
 CYTHON = with_suffix(".pyx", ".pxd")
-DEFINITION = re.compile(r"^(?P<indent> *)(?:def|c(?:p)?def)\b[^=\n]*\(")
+DEFINITION = re.compile(r"^(?P<indent> *)(?:def|c(?:p)?def)\b[^=\n(]*?(?P<name>\w+)\(")
 
 
 def python_functions(text: str):
@@ -23,7 +30,7 @@ def python_functions(text: str):
 
 
 def cython_functions(text: str):
-    """(definition, first line, lines) of each function, by indentation; blank tail not counted."""
+    """(name, first line, lines) of each function, by indentation; blank tail not counted."""
     lines = text.split("\n")
     for first, line in enumerate(lines):
         found = DEFINITION.match(line)
@@ -42,7 +49,7 @@ def cython_functions(text: str):
             if not closed and index > first + 20:  # a declaration without a body
                 last = first
                 break
-        yield line.strip(), first + 1, last - first + 1
+        yield found["name"], first + 1, last - first + 1
 
 
 @pytest.mark.parametrize("path", PYTHON + CYTHON, ids=str)
@@ -55,11 +62,11 @@ def test_file(path: Path):
 @pytest.mark.parametrize("path", PYTHON + CYTHON, ids=str)
 def test_functions(path: Path):
     functions = python_functions if path.suffix == ".py" else cython_functions
-    wrong = [
-        f"{path}:{first}: {name} has {count} lines, the limit is {FUNCTION_LINES_MAX}"
-        for name, first, count in functions(text_of(path))
-        if count > FUNCTION_LINES_MAX
-    ]
+    wrong = []
+    for name, first, count in functions(text_of(path)):
+        limit, _ = LONG_FUNCTIONS.get((str(path), name), (FUNCTION_LINES_MAX, ""))
+        if count > limit:
+            wrong.append(f"{path}:{first}: {name} has {count} lines, the limit is {limit}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -70,4 +77,4 @@ def test_the_measures():
         "cdef inline int a(\n    int b,\n) noexcept nogil:\n    return b\n\n"
         "cdef class C:\n    cpdef d(self):\n        return 1\n\n        # end\n    x = 1\n"
     )
-    assert [found[1:] for found in cython_functions(cython)] == [(1, 4), (7, 4)]
+    assert list(cython_functions(cython)) == [("a", 1, 4), ("d", 7, 4)]
