@@ -66,6 +66,7 @@ event_name_bytes_max: Final = 128  # as long as any name of the known tracking v
 id_bytes_max: Final = 128  # an id is a UUID or a short key
 nesting_depth_max: Final = 32  # maps and arrays inside one event; scanners keep a stack of this
 props_keys_max: Final = 1024  # keys of one props map
+refusals_max: Final = 16_384  # refused events of one chunk told apart; the rest is one refusal
 session_bytes_max: Final = 128  # a session id is an id
 tag_bytes_max: Final = 256  # a Fluent tag, kept as context.stream
 time_ms_max: Final = 7_258_118_400_000  # 2200-01-01, exclusive: microseconds taken for ms

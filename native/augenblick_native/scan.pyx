@@ -41,6 +41,7 @@ __all__ = ["LIMITS", "NO_TIME", "STATUS_NAMES", "Routed", "Router", "ScanError",
 
 cdef enum:
     NOBODY = 0xFFFF
+    REFUSALS_MAX = 16384        # engine/augenblick/limits.py: refusals_max
 
 cdef enum Format:
     FORMAT_ENTRIES = 0
@@ -58,6 +59,7 @@ LIMITS = {
     "id_bytes_max": ID_BYTES_MAX,
     "nesting_depth_max": NESTING_DEPTH_MAX,
     "props_keys_max": PROPS_KEYS_MAX,
+    "refusals_max": REFUSALS_MAX,
     "session_bytes_max": SESSION_BYTES_MAX,
     "tag_bytes_max": TAG_BYTES_MAX,
     "time_ms_max": TIME_MS_MAX,
@@ -247,6 +249,7 @@ cdef class Router:
 
         format ENTRIES: msgpack [time, event] one after the other; RECORDS: msgpack events; NDJSON:
         lines of JSON, blank ones skipped.  Broken msgpack ends the call: the rest is one refusal.
+        So does the 16,384th refusal; the rest is one more, too_large.
         A tag that cannot be kept (no UTF-8, too long) refuses everything as one.
         Raises ValueError for an impossible range or format and without a table; MemoryError.
         """
@@ -320,6 +323,10 @@ cdef class Router:
                     self._refuse(batch, entry.at, cursor.end, framing)
                     return
                 self._refuse(batch, entry.at, cursor.at, status)
+                if unlikely(is_full(batch)) and left(&cursor):
+                    batch.index += 1
+                    self._refuse(batch, cursor.at, cursor.end, STATUS_TOO_LARGE)
+                    return
             batch.index += 1
 
     cdef void _route_lines(
@@ -345,6 +352,10 @@ cdef class Router:
                 status = self._route_record(batch, source, &record, NULL)
             if unlikely(status != STATUS_OK):
                 self._refuse(batch, line, line_end, status)
+                if unlikely(is_full(batch)) and start < end:
+                    batch.index += 1
+                    self._refuse(batch, batch.data + start, batch.data + end, STATUS_TOO_LARGE)
+                    return
             batch.index += 1
 
     # One entry of a msgpack format; the cursor moves past it, or anywhere if it is refused.
@@ -498,9 +509,15 @@ cdef class Router:
         return &self._shards[shard]
 
 
+# Enough refusals of one call are listed apart: a list of millions would be the gateway's end.
+cdef inline bint is_full(const Batch* batch) noexcept nogil:
+    return batch.refusals.size >= REFUSALS_MAX * sizeof(Refusal)
+
+
+# White space only, as bytes.isspace has it.
 cdef inline bint is_blank(const uint8_t* line, const uint8_t* end) noexcept nogil:
     while line < end:
-        if line[0] != c" " and line[0] != c"\t" and line[0] != c"\r":
+        if line[0] != c" " and (line[0] < c"\t" or line[0] > c"\r"):
             return False
         line += 1
     return True

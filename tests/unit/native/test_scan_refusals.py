@@ -272,3 +272,18 @@ def test_the_largest_event_passes():
     assert refusal(fits, tag=b"x" * limits.tag_bytes_max) is None
     fits["props"]["text"] += "x"
     assert refusal(fits) == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("bad", "form"), [(b"\x00", RECORDS), (b"\x00", ENTRIES), (b"x\n", NDJSON)]
+)
+def test_a_flood_of_bad_events_is_listed_to_a_bound(bad: bytes, form: int):
+    data = bad * 100_000
+    routed = route(new_router(), data, form)
+    assert len(routed.refused) == limits.refusals_max + 1
+    index, start, end, status = routed.refused[-1]
+    assert index == limits.refusals_max
+    assert (start, end) == (limits.refusals_max * len(bad), len(data))
+    assert STATUS_NAMES[status] == "too_large"
+    just_so = route(new_router(), bad * limits.refusals_max, form)
+    assert len(just_so.refused) == limits.refusals_max
