@@ -123,7 +123,7 @@ def _actions(document: dict[str, Any]) -> Table | None:
             f"{one['waiting'] + one['performing']:,}",
             f"{one['retried']:,}",
             f"{one['dead']:,}",
-            _latency(one["latency_ms"]),
+            _latency({name: us and us / 1000 for name, us in one["latency_us"].items()}),
             one["last_error"] or "",
         )
     return table

@@ -75,12 +75,11 @@ class Engine:
             engine.addresses.append((forward, http))
         return engine
 
-    async def start(self, on_joined: Callable[[], None]) -> None:
+    async def start(self, watch_signals: Callable[[], None]) -> None:
         """Start everything and wait until events are accepted; raises EngineUnavailable or
         StorageError. `stop` is called in any case.
 
-        `on_joined` is called when Ray's library has been started in this process: it has replaced
-        the handlers of signals.
+        `watch_signals` is called whenever Ray's library may have replaced the handlers of signals.
         """
         began = time.monotonic()
         data = self.options.data.absolute()
@@ -93,12 +92,13 @@ class Engine:
         self.times.ray = time.monotonic() - began
         settings = self._process_settings(cluster)
         await asyncio.to_thread(self._start_processes, ray_address, settings)
-        on_joined()
+        watch_signals()
         self.times.processes = time.monotonic() - began
         coordinator = settings.coordinator
         self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
         await self._wait_ready()
         await asyncio.to_thread(_leave_ray)
+        watch_signals()
         self.times.ready = time.monotonic() - began
 
     async def status(self) -> dict[str, Any] | None:
