@@ -21,15 +21,16 @@ def init(
     if problem:
         raise UsageError(problem)
     plan, events = Path(f"{name}.yaml"), Path(f"{name}.ndjson")
-    for path in (plan, events):
-        if path.exists():
-            raise UsageError(f"{path} is there already; nothing was written")
-    for path, text in ((plan, starter_plan(name)), (events, starter_events())):
-        try:
+    files = {plan: starter_plan(name), events: starter_events()}
+    try:
+        for path in files:
+            if path.exists():
+                raise UsageError(f"{path} is there already; nothing was written")
+        for path, text in files.items():
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
-        except OSError as error:
-            raise AugenblickError(f"cannot write {path}: {error.strerror}") from None
+    except OSError as error:
+        raise AugenblickError(f"cannot write {plan} and {events}: {error.strerror}") from None
     print(f"wrote {plan} and {events}; now try:")
     print(f"  augenblick check {plan}")
     print(f"  augenblick simulate {plan} {events}")

@@ -57,13 +57,7 @@ def _value(
     if name in names.broken:
         return None
     if name not in known:
-        what = "metric" if across_users else "feature or segment"
-        also = names.features if across_users else names.metrics
-        hint = known_names(name, known)
-        if name in also:
-            what = "metric here" if across_users else "value of one user"
-            hint = f"{name!r} is {'of one user' if across_users else 'a metric'}"
-        problems.add(at, f"unknown {what} {name!r}; {hint}")
+        problems.add(at, _unknown(checking, name, known, across_users))
         return None
     value = checking.look_up(name)
     if value is None:
@@ -79,3 +73,12 @@ def _value(
         f"sending {name!r} as a map (it is grouped by {other[0].text}, and the firing is not)",
     )
     return None
+
+
+def _unknown(checking: Checking, name: str, known: list[str], across_users: bool) -> str:
+    if across_users and name in checking.names.features:
+        return f"{name!r} is of one user and not sent with a firing across users"
+    if not across_users and name in checking.names.metrics:
+        return f"{name!r} is a metric and not sent with a firing of one user"
+    what = "metric" if across_users else "feature or segment"
+    return f"unknown {what} {name!r}; {known_names(name, known)}"

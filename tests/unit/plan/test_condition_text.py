@@ -1,6 +1,7 @@
 """Conditions as text: tokens, precedence, and what Python has and conditions have not."""
 
 import pytest
+from tests.unit.plan.plans import trigger, when_mistake
 
 from augenblick import limits
 from augenblick.core.metric_conditions import evaluate
@@ -11,7 +12,6 @@ from augenblick.plan.conditions.scopes import StateScope
 from augenblick.plan.conditions.tokens import ConditionError, tokenize
 from augenblick.plan.names import Names
 from augenblick.plan.tables import Tables
-from tests.unit.plan.plans import trigger, when_mistake
 
 NAMES = Names({}, closed=True, features=[], segments=[], metrics=[])
 SCOPE = StateScope(NAMES, lambda name: None)
@@ -78,7 +78,7 @@ def value(text):
         ("2 * 30s", 60_000),
         ("250ms", 250),
         ("1h - 1m", 3_540_000),
-        ("\"it's\"", "it's"),
+        ('"it\'s"', "it's"),
         (r"'a\'b\\c\n'", "a'b\\c\n"),
         ("9223372036854775807", 2**63 - 1),
         (" 1\n + \t1 ", 2),

@@ -1,7 +1,6 @@
 """Which values may meet in a condition, and what names mean in it."""
 
 import pytest
-
 from tests.unit.plan.plans import STATE, mistakes, trigger, when_mistake, where_mistake
 
 RIGHT_WHEN = [
@@ -113,7 +112,10 @@ def test_wrong(condition, sentence):
 @pytest.mark.parametrize(
     ("condition", "sentence"),
     [
-        ("vews > 1", "unknown feature or segment 'vews' (a property is EVENT.vews); did you mean 'v"),
+        (
+            "vews > 1",
+            "unknown feature or segment 'vews' (a property is EVENT.vews); did you mean 'v",
+        ),
         ("price > 1", "unknown feature or segment 'price' (a property is EVENT.price)"),
         ("view", "'view' is an event; a property of it is view.NAME"),
         ("view > 1", "'view' is an event; a property of it is view.NAME"),
@@ -123,9 +125,15 @@ def test_wrong(condition, sentence):
         ("view.props.a.b == 'a'", "'props.a.b' is a nested property, which is not built yet"),
         ("context.app == 'a'", "context can be read in `where` and `by` only"),
         ("context", "context can be read in `where` and `by` only"),
-        ("buy.value > 3", "'buy' is never the event at hand here, so 'buy.value' is always missing"),
+        (
+            "buy.value > 3",
+            "'buy' is never the event at hand here, so 'buy.value' is always missing",
+        ),
         ("sales > 3", "'sales' is a metric; reading one in a condition on a user is not built yet"),
-        ("views > 3 and traffic > 3", "'traffic' is a metric; reading one in a condition on a user"),
+        (
+            "views > 3 and traffic > 3",
+            "'traffic' is a metric; reading one in a condition on a user",
+        ),
     ],
 )
 def test_names_outside_where(condition, sentence):
@@ -156,8 +164,14 @@ def test_right_where(condition):
 @pytest.mark.parametrize(
     ("condition", "sentence"),
     [
-        ("view.category == 'a'", "'view.category': in `where` and `by` the event is clear; write 'c"),
-        ("nothing.category == 'a'", "'nothing.category' is no name here; a property is its bare name"),
+        (
+            "view.category == 'a'",
+            "'view.category': in `where` and `by` the event is clear; write 'c",
+        ),
+        (
+            "nothing.category == 'a'",
+            "'nothing.category' is no name here; a property is its bare name",
+        ),
         ("context.a.b == 'a'", "'context.a.b' is a nested property, which is not built yet"),
         ("price == 'a'", "this compares a number with text"),
         ("price", "a condition is a yes or no, and this is a number"),

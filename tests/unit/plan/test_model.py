@@ -1,23 +1,52 @@
 """The shape of a plan: unknown keys, wrong types, names, each with its line."""
 
 import pytest
-
 from tests.unit.plan.plans import EVENTS, FIRST_LINE, STATE, STATE_LINES, mistakes, the_mistake
 
 UNKNOWN_KEYS = [
-    ("triggerz: {}", "unknown key 'triggerz' in a plan; did you mean 'triggers'? known: plan, zone,"),
-    ("sessions: {gapp: 30m}", "unknown key 'gapp' in `sessions`; did you mean 'gap'? known: gap, max"),
+    (
+        "triggerz: {}",
+        "unknown key 'triggerz' in a plan; did you mean 'triggers'? known: plan, zone,",
+    ),
+    (
+        "sessions: {gapp: 30m}",
+        "unknown key 'gapp' in `sessions`; did you mean 'gap'? known: gap, max",
+    ),
     ("time: {latenes: 5s}", "unknown key 'latenes' in `time`; did you mean 'lateness'? known:"),
     ("policies: {cooldwn: 5s}", "unknown key 'cooldwn' in `policies`; did you mean 'cooldown'?"),
     ("emit: {sesion: a}", "unknown key 'sesion' in `emit`; did you mean 'session'?"),
-    ("features: {f: {cuont: view, over: session}}", "unknown key 'cuont' in a feature; did you mean"),
-    ("features: {f: {count: view, over: {slidin: 1h}}}", "unknown key 'slidin' in a window; did you"),
-    ("features: {f: {count: {event: view, were: x}, over: session}}", "unknown key 'were' in an eve"),
-    ("metrics: {f: {count: view, ovr: {tumbling: 1h}}}", "unknown key 'ovr' in a metric; did you me"),
-    ("triggers: {t: {event: view, cooldwn: 1d}}", "unknown key 'cooldwn' in a trigger; did you mean"),
-    ("triggers: {t: {sequence: [view, {nott: buy}]}}", "unknown key 'nott' in an event with `where`"),
-    ("triggers: {t: {sequence: [view, {not: buy, fro: 1h}]}}", "unknown key 'fro' in a {not: ...} s"),
-    ("actions: {a: {webhook: 'https://x.test', secrt: env:A}}", "unknown key 'secrt' in a webhook a"),
+    (
+        "features: {f: {cuont: view, over: session}}",
+        "unknown key 'cuont' in a feature; did you mean",
+    ),
+    (
+        "features: {f: {count: view, over: {slidin: 1h}}}",
+        "unknown key 'slidin' in a window; did you",
+    ),
+    (
+        "features: {f: {count: {event: view, were: x}, over: session}}",
+        "unknown key 'were' in an eve",
+    ),
+    (
+        "metrics: {f: {count: view, ovr: {tumbling: 1h}}}",
+        "unknown key 'ovr' in a metric; did you me",
+    ),
+    (
+        "triggers: {t: {event: view, cooldwn: 1d}}",
+        "unknown key 'cooldwn' in a trigger; did you mean",
+    ),
+    (
+        "triggers: {t: {sequence: [view, {nott: buy}]}}",
+        "unknown key 'nott' in an event with `where`",
+    ),
+    (
+        "triggers: {t: {sequence: [view, {not: buy, fro: 1h}]}}",
+        "unknown key 'fro' in a {not: ...} s",
+    ),
+    (
+        "actions: {a: {webhook: 'https://x.test', secrt: env:A}}",
+        "unknown key 'secrt' in a webhook a",
+    ),
     ("actions: {a: {file: a, mode: b}}", "unknown key 'mode' in a file action; known: file"),
     ("actions: {a: {log: {level: 1}}}", "`log` takes no key 'level'"),
     ("actions: {a: {log: {}, file: b}}", "unknown key 'log' in a file action; known: file"),
@@ -52,17 +81,32 @@ SHAPES = [
     ("features: {f: {count: view, over: sesion}}", "`over` must be 'session' or 'lifetime', not"),
     ("features: {f: {count: view, over: {sliding: 0s}}}", "the duration must be longer than 0"),
     ("features: {f: {count: view, by: 3, over: session}}", "`by` must be text, not 3"),
-    ("features: {f: {count: view, by: [a, b], over: session}}", "grouping by several fields is not"),
-    ("features: {f: {count: view, by: sku, by_max: 0, over: session}}", "`by_max` must be at least 1"),
-    ("features: {f: {count: view, by: sku, by_max: a, over: session}}", "`by_max` must be a whole n"),
-    ("features: {f: {count: view, by: sku, by_max: 1000000, over: session}}", "`by_max` must be at m"),
+    (
+        "features: {f: {count: view, by: [a, b], over: session}}",
+        "grouping by several fields is not",
+    ),
+    (
+        "features: {f: {count: view, by: sku, by_max: 0, over: session}}",
+        "`by_max` must be at least 1",
+    ),
+    (
+        "features: {f: {count: view, by: sku, by_max: a, over: session}}",
+        "`by_max` must be a whole n",
+    ),
+    (
+        "features: {f: {count: view, by: sku, by_max: 1000000, over: session}}",
+        "`by_max` must be at m",
+    ),
     ("features: {f: {list: view.sku, max: 0, over: session}}", "`max` must be at least 1"),
     ("features: {f: {count: view, over: lifetime, keep: forever}}", "'forever' is no duration"),
     ("segments: {s: true}", "`s` must be text, not True; put it in quotes"),
     ("segments: {s: {when: a}}", "`s` must be text, not a map"),
     ("triggers: {t: view}", "`t` must be a map {key: value}, not 'view'"),
     ("triggers: {t: {event: view, fire: twice}}", "`fire` must be 'rise', 'each' or 'once', not"),
-    ("triggers: {t: {event: view, mode: on}}", "`mode` must be 'live', 'shadow' or 'off', not 'on'"),
+    (
+        "triggers: {t: {event: view, mode: on}}",
+        "`mode` must be 'live', 'shadow' or 'off', not 'on'",
+    ),
     ("triggers: {t: {event: view, values: sku}}", "`values` must be a list, not 'sku'"),
     ("triggers: {t: {event: view, values: [3]}}", "this must be text, not 3; put it in quotes"),
     ("triggers: {t: {event: view, then: {log: {}}}}", "`then` must be text, not a map"),
@@ -79,14 +123,26 @@ SHAPES = [
     ("triggers: {t: {actor: 'a b:Class', event: view}}", "'a b:Class' is no class"),
     ("actions: {a: log}", "an action is a map {CHANNEL: ...}; known channels: webhook, file, log"),
     ("actions: {a: {}}", "the action has no channel; known: webhook, file, log"),
-    ("actions: {a: {webhok: 'https://x.test'}}", "the action has no channel; did you mean 'webhook'?"),
+    (
+        "actions: {a: {webhok: 'https://x.test'}}",
+        "the action has no channel; did you mean 'webhook'?",
+    ),
     ("actions: {a: {webhook: x.test}}", "'x.test' is no address; a webhook's begins with https://"),
     ("actions: {a: {webhook: 'ftp://x.test'}}", "'ftp://x.test' is no address"),
     ("actions: {a: {webhook: 'https://'}}", "'https://' is no address"),
     ("actions: {a: {webhook: 'https://[x'}}", "'https://[x' is no address"),
-    ("actions: {a: {webhook: 'https://me:pw@x.test'}}", "a webhook's address holds no user or passw"),
-    ("actions: {a: {webhook: 'https://x.test', secret: hunter2}}", "a secret never stands in a plan"),
-    ("actions: {a: {webhook: 'https://x.test', secret: 'env:'}}", "a secret never stands in a plan"),
+    (
+        "actions: {a: {webhook: 'https://me:pw@x.test'}}",
+        "a webhook's address holds no user or passw",
+    ),
+    (
+        "actions: {a: {webhook: 'https://x.test', secret: hunter2}}",
+        "a secret never stands in a plan",
+    ),
+    (
+        "actions: {a: {webhook: 'https://x.test', secret: 'env:'}}",
+        "a secret never stands in a plan",
+    ),
     ("actions: {a: {webhook: 'https://x.test', timeout: 5}}", "5 is no duration"),
     ("actions: {a: {file: ''}}", "the path of a file action is empty"),
     ("actions: {a: {file: ../a}}", "the path of a file action must not contain `..`"),
@@ -107,10 +163,16 @@ def test_shapes(text, sentence):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("features: {2f: {count: view, over: session}}", "'2f' is no name; a name has letters, digi"),
+        (
+            "features: {2f: {count: view, over: session}}",
+            "'2f' is no name; a name has letters, digi",
+        ),
         ("features: {f-g: {count: view, over: session}}", "'f-g' is no name"),
         ("features: {'': {count: view, over: session}}", "'' is no name"),
-        ("features: {and: {count: view, over: session}}", "'and' means something else in a conditi"),
+        (
+            "features: {and: {count: view, over: session}}",
+            "'and' means something else in a conditi",
+        ),
         ("features: {session: {count: view, over: session}}", "'session' means something else"),
         ("segments: {user: f > 3}", "'user' means something else in a condition"),
         ("metrics: {true: {count: view, over: {tumbling: 1h}}}", "'true' means something else"),
@@ -147,7 +209,11 @@ def test_triggers_and_actions_may_have_a_hyphen(name):
         ("plan: x\nevents: {session: {}}\n", 2, "an event cannot be named 'session'"),
         ("plan: x\nevents: {context: {}}\n", 2, "an event cannot be named 'context'"),
         ("plan: x\nevents: {'*': {}}\n", 2, "an event cannot be named '*'"),
-        ("plan: x\nevents: {session.end: {}}\n", 2, "'session.end' is an event of the engine's own"),
+        (
+            "plan: x\nevents: {session.end: {}}\n",
+            2,
+            "'session.end' is an event of the engine's own",
+        ),
         ("plan: x\nunknown_events: refuse\n", 2, "`unknown_events: refuse` needs `events:`"),
     ],
 )

@@ -1,9 +1,9 @@
 """Conditions that YAML has broken are recognised and explained, with their line."""
 
 import pytest
+from tests.unit.plan.plans import STATE, STATE_LINES, mistakes
 
 from augenblick.plan.quoting import is_open
-from tests.unit.plan.plans import STATE, STATE_LINES, mistakes
 
 TRIGGERS = f"{STATE}triggers:\n  first: {{event: view}}\n"
 LINE = STATE_LINES + 3
@@ -60,9 +60,9 @@ def test_without_braces(line, sentence):
     "right",
     [
         "t: {event: view, when: 'max(views, 3) > 4'}",
-        "t: {event: view, where: 'category in [\"a\", \"b\"]'}",
-        "t: {event: view, where: category == \"cameras\" and price > 3}",
-        "t:\n    event: view\n    where: category in [\"a\", \"b\"]",
+        't: {event: view, where: \'category in ["a", "b"]\'}',
+        't: {event: view, where: category == "cameras" and price > 3}',
+        't:\n    event: view\n    where: category in ["a", "b"]',
         "t:\n    event: view\n    where: >-\n      category in [\"a\",\n      'b: c #d']",
     ],
 )
@@ -75,6 +75,6 @@ def test_open(text):
     assert is_open(text)
 
 
-@pytest.mark.parametrize("text", ["", "a", "max(a)", "x == 'a, b'", "x == \"it's\"", ")", "a]"])
+@pytest.mark.parametrize("text", ["", "a", "max(a)", "x == 'a, b'", 'x == "it\'s"', ")", "a]"])
 def test_not_open(text):
     assert not is_open(text)

@@ -1,12 +1,12 @@
 """YAML 1.2 as plans use it: what is read, what is refused, and on which line."""
 
 import pytest
+from tests.unit.plan.plans import mistakes
 
 from augenblick import limits
 from augenblick.errors import PlanError
 from augenblick.plan.problems import Problems
 from augenblick.plan.reading import read_document
-from tests.unit.plan.plans import mistakes
 
 
 def data(text):
@@ -78,7 +78,9 @@ def test_keys_are_text():
     ],
 )
 def test_refused(text, line, message):
-    with pytest.raises(PlanError, match=f".*{message.replace('(', '[(]').replace(')', '[)]')}") as e:
+    with pytest.raises(
+        PlanError, match=f".*{message.replace('(', '[(]').replace(')', '[)]')}"
+    ) as e:
         read_document(text, "p.yaml", Problems())
     assert (e.value.file, e.value.line or 1) == ("p.yaml", min(line, text.count("\n")))
 
@@ -110,7 +112,9 @@ def test_duplicate_keys_in_braces():
 
 
 def test_lines_of_values():
-    document = read_document("a:\n  b: 1\n  c:\n    - x\n    - {d: 2,\n       e: 3}\n", None, Problems())
+    document = read_document(
+        "a:\n  b: 1\n  c:\n    - x\n    - {d: 2,\n       e: 3}\n", None, Problems()
+    )
     expected = {(): 1, ("a",): 1, ("a", "b"): 2, ("a", "c"): 3, ("a", "c", 0): 4}
     expected |= {("a", "c", 1): 5, ("a", "c", 1, "d"): 5, ("a", "c", 1, "e"): 6}
     assert {path: document.line(path) for path in expected} == expected

@@ -72,8 +72,9 @@ def _identifier(value: str) -> str:
 
 def label_problem(name: str) -> str:
     """Why a text cannot be the name of a plan, trigger or action; empty if it can."""
-    if not name.replace("-", "_").isidentifier() or len(name) > limits.plan_name_chars_max:
-        return f"{name!r} is no name; a name has letters, digits, _ and -, and no digit first"
+    fits = name.replace("-", "_").isidentifier() and len(name) <= limits.plan_name_chars_max
+    if not fits or name.startswith("-"):
+        return f"{name!r} is no name; a name has letters, digits, _ and -, and a letter or _ first"
     return ""
 
 

@@ -1,0 +1,109 @@
+"""What the design names and this version does not have is refused by its name."""
+
+import pytest
+from tests.unit.plan.plans import BANK_AND_SHOP, STATE, STATE_LINES, mistakes
+
+from augenblick.errors import NotBuiltYet, PlanError
+from augenblick.plan import load_plan
+from augenblick.plan.model.features import AGGREGATES_NOT_BUILT
+
+ENTRIES = [
+    *(
+        (f"features: {{f: {{{name}: view.sku, over: session}}}}", f"the aggregate `{name}`")
+        for name in AGGREGATES_NOT_BUILT
+    ),
+    ("features: {f: {count: view, over: {calendar: day}}}", "a `calendar` window"),
+    ("features: {f: {count: view, half_life: 3d, over: session}}", "`half_life`"),
+    ("features: {f: {count: view, q: 0.5, over: session}}", "`q`"),
+    ("features: {f: {count: view, by: [a, b], over: session}}", "grouping by several fields"),
+    ("features: {f: {last: view.a.b, over: session}}", "'a.b' is a nested property, which"),
+    *(
+        (f"metrics: {{f: {{{name}: view.sku, over: {{tumbling: 1h}}}}}}", f"`{name}` of a metric")
+        for name in ("min", "max", "avg", "first", "last", "list", *AGGREGATES_NOT_BUILT)
+    ),
+    ("metrics: {f: {count: view, over: {calendar: day}}}", "a `calendar` window"),
+    ("metrics: {f: {count: view, over: {sliding: 1h}}}", "a metric over a `sliding` window"),
+    ("triggers: {t: {at: home - 30d, then: a}}", "the occasion `at`"),
+    ("triggers: {t: {every: month + 30d, then: a}}", "the occasion `every`"),
+    *(
+        (f"triggers: {{t: {{event: view, {name}: {value}}}}}", f"`{name}`")
+        for name, value in [
+            ("past", "skip"),
+            ("purpose", "ads"),
+            ("cap", "{n: 3, per: 7d}"),
+            ("quiet_hours", "{from: 22h, to: 8h, then: hold}"),
+            ("control", "10%"),
+            ("variants", "{a: 50%, b: 50%}"),
+            ("priority", "2"),
+            ("slot", "till"),
+            ("expires", "10m"),
+        ]
+    ),
+    ("triggers: {t: {sequence: [view, {not: view}, view]}}", "a {not: ...} between two steps"),
+    (
+        "triggers: {t: {sequence: [view, {event: view, where: sku == view.sku}]}}",
+        "'view.sku' reads an earlier step, which",
+    ),
+    ('triggers: {t: {event: view, when: "max(f) > 3"}}', "`max(x)` over the groups of a feature"),
+    ('triggers: {t: {event: view, when: "ago(f, 7d) > 3"}}', "the function `ago`"),
+    ("triggers: {t: {event: view, then: reply}}", "the channel `reply`"),
+    ("policies: {contact_cap: {n: 3, per: 7d}}", "`contact_cap`"),
+    ("policies: {quiet_hours: {from: 22h, to: 8h}}", "`quiet_hours`"),
+    ("policies: {cap: {n: 3, per: 7d}}", "`cap`"),
+    ("sessions: {gap: 30m, ends_on: buy}", "`ends_on`"),
+    ("actions: {a: {choose: f, push: b, else: c}}", "`choose`"),
+    ("actions: {a: {reply: {}}}", "the channel `reply`"),
+]
+
+
+@pytest.mark.parametrize(("text", "what"), ENTRIES, ids=[what for _, what in ENTRIES])
+def test_refused_by_name(text, what):
+    plan = f"plan: test\nevents: {{view: {{sku: str}}, buy: {{}}}}\n{text}\n"
+    with pytest.raises(PlanError) as found:
+        load_plan(plan, file="p.yaml")
+    refused = [one for one in found.value.problems if isinstance(one, NotBuiltYet)]
+    assert refused
+    assert all(one.message.split(" (")[0].endswith("is not built yet") for one in refused)
+    assert any(what in one.message for one in refused)
+    assert {one.line for one in found.value.problems} == {3}
+
+
+def test_policies_that_are_not_built_leave_the_rest_to_be_checked():
+    trigger = "  t:\n    event: view\n    slot: till\n    priority: 2\n    when: vews > 1\n"
+    text = f"{STATE}triggers:\n{trigger}"
+    assert [line for line, _ in mistakes(text)] == [
+        STATE_LINES + 4,
+        STATE_LINES + 5,
+        STATE_LINES + 6,
+    ]
+
+
+BANK = [
+    (38, "the aggregate `decay`"),
+    (38, "`half_life`"),
+    (39, "the aggregate `decay`"),
+    (39, "`half_life`"),
+    (45, "a `calendar` window"),
+    (49, "the aggregate `distinct` of a metric"),
+    (50, "the aggregate `distinct` of a metric"),
+    (57, "the function `ago`"),
+    (59, "`purpose`"),
+    (60, "the occasion `at`"),
+    (65, "the occasion `every`"),
+    (66, "`slot`"),
+    (66, "`priority`"),
+    (66, "the channel `reply`"),
+    (67, "`purpose`"),
+    (67, "the function `distance_km`"),
+    (69, "`choose`"),
+    (84, "`contact_cap`"),
+    (85, "`quiet_hours`"),
+]
+
+
+def test_the_plan_of_a_later_version_is_refused_thing_by_thing():
+    with pytest.raises(PlanError) as found:
+        load_plan(BANK_AND_SHOP)
+    assert all(isinstance(one, NotBuiltYet) for one in found.value.problems)
+    shown = [(one.line, one.message.split(" is not built yet")[0]) for one in found.value.problems]
+    assert shown == BANK
