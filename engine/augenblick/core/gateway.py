@@ -40,6 +40,7 @@ from augenblick.core.routing import RoutingTable
 from augenblick.ingest.dialects import Chunk
 from augenblick.limits import (
     batch_bytes_max,
+    gateway_standstill_ms,
     gateway_unacked_bytes_max,
     heartbeat_ms,
     shard_unacked_bytes_max,
@@ -236,7 +237,10 @@ class GatewayCore:
 
     def on_tick(self, now_ms: float) -> list[Effect]:
         """Time alone: the watermark may go on, in a mark to every shard; the heartbeat is due."""
+        before = self._now_ms
         now = self._advance(now_ms)
+        if now - before > gateway_standstill_ms:
+            self.sources.note_standstill(now)
         self._raise_watermark(now)
         effects = self._flush()
         if now_ms - self._heartbeat_ms >= heartbeat_ms or self.is_ready != self._was_ready:
@@ -372,6 +376,7 @@ class GatewayCore:
 
     def _resume(self, source: OpenSource) -> Effect:
         source.is_paused = False
+        source.heard_ms = self._now_ms
         return ResumeReading(source.connection)
 
     def _take_table(self, table: RoutingTable) -> list[Effect]:

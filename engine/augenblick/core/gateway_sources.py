@@ -48,6 +48,7 @@ class OpenSource:
     native: Source
     requests: int | None = None
     is_paused: bool = False
+    heard_ms: int = NO_WATERMARK  # not before this could it be heard: it was paused, or we stood
     ended_ms: int = NO_WATERMARK  # largest event time when it said that this was the end
     chunks: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -69,7 +70,7 @@ class OpenSource:
         """Silent for `idle` although it was free to send; never on the event clock."""
         if rules.is_event_clock or self.is_paused:
             return False
-        return now_ms - self.native.ingest_ms >= rules.idle_ms
+        return now_ms - max(self.native.ingest_ms, self.heard_ms) >= rules.idle_ms
 
     def is_replay(self, rules: ClockRules) -> bool:
         """Was its largest event time old when its last event came?"""
@@ -135,6 +136,11 @@ class Sources:
             ),
             default=NO_OTHERS,
         )
+
+    def note_standstill(self, now_ms: int) -> None:
+        """This process stood still: what its sources sent meanwhile is yet to be read."""
+        for source in self._open.values():
+            source.heard_ms = now_ms
 
     def note_events(self, source: OpenSource, watermark_ms: int) -> None:
         """The source's events were just routed: the gateway's clock would go on from here."""

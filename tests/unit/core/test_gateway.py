@@ -66,8 +66,13 @@ class Gateway:
         return effects + self.core.on_turn_end(self.now)
 
     def tick(self, ms=0):
+        """Ticks over so many ms, as often as in life or nearly so."""
+        effects = []
+        while ms > 100:
+            effects += self.tick(100)
+            ms -= 100
         self.now += ms
-        return self.core.on_tick(self.now)
+        return effects + self.core.on_tick(self.now)
 
 
 def batches(effects):
@@ -75,10 +80,11 @@ def batches(effects):
 
 
 def marks(effects):
-    return {
-        batch.peer: [item.watermark_ms for item in items(batch.payload) if isinstance(item, Mark)]
-        for batch in batches(effects)
-    }
+    found = {}
+    for batch in batches(effects):
+        own = [item.watermark_ms for item in items(batch.payload) if isinstance(item, Mark)]
+        found.setdefault(batch.peer, []).extend(own)
+    return found
 
 
 def without_heartbeat(effects):
@@ -313,6 +319,31 @@ def test_silence_moves_the_clock_on_ticks(gateway):
     assert marks(gateway.tick(1000)) == {"shard-0": [NOW - 4000], "shard-1": [NOW - 4000]}
     gateway.core.on_closed(1, "", gateway.now)
     assert marks(gateway.tick(10)) == {"shard-0": [NOW - 3990], "shard-1": [NOW - 3990]}
+
+
+def test_after_a_standstill_sources_are_read_before_they_count_as_silent(gateway):
+    gateway.send(1, "u")
+    gateway.tick()
+    gateway.now += 30_000
+    assert batches(gateway.core.on_tick(gateway.now)) == []
+    effects = gateway.send(1, user_of_shard(0), time=int(gateway.now) - 29_000)
+    assert marks(effects) == {"shard-0": [NOW - 4000]}
+    assert set(marks(gateway.tick(1000))["shard-1"]) == {NOW - 4000, NOW - 3000}
+
+
+def test_after_back_pressure_sources_are_read_before_they_count_as_silent(gateway, monkeypatch):
+    monkeypatch.setattr(gateway_module, "shard_unacked_bytes_max", 80)
+    [batch] = batches(gateway.send(1, user_of_shard(0)))
+    assert gateway.core.is_paused
+    sent = batches(gateway.tick(5000))
+    for one in [batch, *sent]:
+        sent += batches(gateway.ack(one))
+    assert not gateway.core.is_paused
+    before = gateway.core.status()["watermark_ms"]
+    gateway.tick(900)
+    assert gateway.core.status()["watermark_ms"] == before
+    gateway.tick(200)
+    assert gateway.core.status()["watermark_ms"] > before
 
 
 def test_an_end_mark_reaches_every_shard_before_its_answer():
