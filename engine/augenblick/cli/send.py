@@ -62,9 +62,10 @@ def send(
     try:
         with open_events(str(events_path(events))) as lines:
             summary = replay.run(lines, confirm_seconds=max(retry_seconds, 1.0))
-    except AugenblickError as error:
-        _show_summary(replay.summary)
-        raise error
+    except AugenblickError:
+        if replay.summary.sent_events:
+            _show_summary(replay.summary)
+        raise
     finally:
         sender.close()
     _show_summary(summary)
