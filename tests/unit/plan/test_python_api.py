@@ -185,3 +185,9 @@ def test_parts_can_be_made_alone():
     assert EventWhere(event="a", where="x > 1").event == "a"
     assert LogAction(log={}).log is not None
     assert Policies().cooldown is None
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
+def test_params_are_plain_values(value):
+    with pytest.raises(ValueError, match="plain values only"):
+        Trigger(actor="m:C", event="a", params={"x": value})

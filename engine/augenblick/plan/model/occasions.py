@@ -1,5 +1,6 @@
 """The keys of each occasion of a trigger; ``plan.occasions`` holds what they mean."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
@@ -85,10 +86,20 @@ def _actor(value: str) -> str:
     return value
 
 
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("`params` holds plain values only: text, numbers, lists, maps") from None
+    return value
+
+
 class ActorKeys(Model):
     """Fires what a class of your own returns for its events."""
 
     actor: Annotated[StrictStr, AfterValidator(_actor)] | None = Field(
         default=None, description="module:Class, a TriggerActor"
     )
-    params: dict[str, Any] = Field(default={}, description="handed to the class")
+    params: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(
+        default={}, description="handed to the class"
+    )
