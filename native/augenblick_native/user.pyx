@@ -537,7 +537,7 @@ cdef void run_segment_timer(Machine* machine, const Due* due) noexcept nogil:
     cdef Membership* membership = <Membership*>payload(machine.keeper.user, due.offset)
     cdef int64_t next_ms = segment_next_ms(machine, &machine.plan.segments[due.index], membership.evaluated_ms)
     cdef Caused caused
-    if next_ms > due.instant_ms:                # a session went on meanwhile
+    if due.instant_ms < next_ms != NEVER_MS:    # a session went on meanwhile; one that has closed leaves nothing to ask
         membership.next_ms = next_ms
         return
     if evaluate_segment(machine, due.index, due.instant_ms, True, &caused):
