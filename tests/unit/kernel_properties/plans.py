@@ -151,7 +151,8 @@ def aggregate_plans(draw: Draw, grouped: bool = False, over: tuple[str, ...] = A
     plan = draw(frames())
     some = draw(st.lists(features(over, grouped=grouped), min_size=1, max_size=3))
     plan["features"] = {f"f{index}": entry for index, entry in enumerate(some)}
-    plan["triggers"] = {"look": {"event": draw(occasions()), "values": list(plan["features"])}}
+    event = draw(st.one_of(st.just("*"), st.just("*"), occasions()))
+    plan["triggers"] = {"look": {"event": event, "values": list(plan["features"])}}
     return emitted(plan)
 
 
@@ -232,7 +233,7 @@ def sequences(draw: Draw, trailing: bool, derived: bool = False) -> Plan:
         "sequence": draw(steps(trailing, derived)),
         "within": draw(ms((5, 10, 20, 40, 40))),
     }
-    if draw(st.integers(0, 3)) == 0:
+    if draw(st.integers(0, 3)) == 0 and not derived:
         entry["match"] = "g"
     if trailing:
         entry["timer"] = draw(st.sampled_from(("restart", "each", "keep")))
