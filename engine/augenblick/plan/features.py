@@ -146,9 +146,10 @@ def _value_type(
         return rules.gives
     kind = checking.names.type_of(value, events.names)
     if kind is not Type.ANY and kind not in rules.takes:
-        checking.problems.add(
-            path, f"{aggregate} needs {rules.takes[0]}, and {value.text!r} is {kind}"
-        )
+        needs = "does not take lists"
+        if kind is not Type.LIST:
+            needs = f"needs {' or '.join(rules.takes)}"
+        checking.problems.add(path, f"{aggregate} {needs}, and {value.text!r} is {kind}")
         return None
     return rules.gives or kind
 

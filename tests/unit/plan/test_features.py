@@ -142,10 +142,13 @@ def test_own_fields(text, operand):
         ("{sum: 'buy.', over: session}", "'buy.' is no EVENT.property"),
         ("{sum: buy.sku, over: session}", "sum needs a number, and 'sku' is text"),
         ("{avg: view.at, over: session}", "avg needs a number, and 'at' is a time"),
-        ("{max: view.sku, over: session}", "max needs a number, and 'sku' is text"),
-        ("{min: view.new, over: session}", "min needs a number, and 'new' is a yes or no"),
-        ("{last: view.tags, over: session}", "last needs a number, and 'tags' is a list"),
-        ("{list: view.tags, over: session}", "list needs a number, and 'tags' is a list"),
+        ("{max: view.sku, over: session}", "max needs a number or a time, and 'sku' is text"),
+        (
+            "{min: view.new, over: session}",
+            "min needs a number or a time, and 'new' is a yes or no",
+        ),
+        ("{last: view.tags, over: session}", "last does not take lists, and 'tags' is a list"),
+        ("{list: view.tags, over: session}", "list does not take lists, and 'tags' is a list"),
         (
             "{list: [view.sku, buy.value], over: session}",
             "one feature reads one property, and these",
