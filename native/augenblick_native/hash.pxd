@@ -1,4 +1,5 @@
-# Hashes: SipHash-1-3 (keyed; user keys and fingerprints) and a quick unkeyed mix for small tables of the plan's own names.
+# Hashes: SipHash-1-3 (keyed; user keys and fingerprints) and a quick unkeyed mix for small tables
+# of the plan's own names.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -51,7 +52,8 @@ cdef inline uint64_t tail_word(const uint8_t* end, size_t rest, size_t size) noe
     return (end - 1)[0]
 
 
-# SipHash-1-3 of `size` bytes (Aumasson and Bernstein, https://131002.net/siphash/; one compression round, three final rounds).
+# SipHash-1-3 of `size` bytes (Aumasson and Bernstein, https://131002.net/siphash/; one
+# compression round, three final rounds).
 cdef inline uint64_t siphash13(const HashKey* key, const uint8_t* data, size_t size) noexcept nogil:
     cdef uint64_t[4] v
     cdef uint64_t word
@@ -88,7 +90,8 @@ cdef inline uint64_t mix64(uint64_t value) noexcept nogil:
     return value
 
 
-# Unkeyed hash of a short name; for tables over the plan's own names only (their size is bounded by the plan).
+# Unkeyed hash of a short name; for tables over the plan's own names only (their size is bounded
+# by the plan).
 cdef inline uint64_t name_hash(const uint8_t* data, size_t size) noexcept nogil:
     cdef uint64_t hashed = 0x9E3779B97F4A7C15ULL ^ size
     cdef uint64_t word

@@ -1,10 +1,14 @@
-# msgpack reading in place (https://github.com/msgpack/msgpack/blob/master/spec.md).  Nothing is copied; values point into the buffer.
+# msgpack reading in place (https://github.com/msgpack/msgpack/blob/master/spec.md).  Nothing is
+# copied; values point into the buffer.
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from augenblick_native.cursor cimport Cursor, left, likely, read_be16, read_be32, read_be64, read_u8, take, unlikely
+from augenblick_native.cursor cimport (
+    Cursor, left, likely, read_be16, read_be32, read_be64, read_u8, take, unlikely,
+)
 from augenblick_native.status cimport (
-    STATUS_BAD_MSGPACK, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_OK, STATUS_TOO_DEEP, STATUS_TRUNCATED, Status,
+    STATUS_BAD_MSGPACK, STATUS_BAD_NUMBER, STATUS_BAD_UTF8, STATUS_OK, STATUS_TOO_DEEP,
+    STATUS_TRUNCATED, Status,
 )
 
 cdef enum:
@@ -20,7 +24,7 @@ cdef enum ValueKind:
     VALUE_FLOAT
     VALUE_STR
     VALUE_LIST                      # data, size: the whole msgpack array
-    VALUE_OTHER                     # bin, map, ext, unsigned beyond 63 bits: data, size: the whole value
+    VALUE_OTHER                     # bin, map, ext, unsigned beyond 63 bits: data, size, likewise
 
 
 # One scalar or a view of a compound.  `data` stays valid as long as the buffer it was read from.
@@ -42,7 +46,8 @@ cdef inline Value missing() noexcept nogil:
     return value
 
 
-# True if [data, data + size) is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF).
+# True if [data, data + size) is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at
+# most U+10FFFF).
 cdef bint is_utf8(const uint8_t* data, size_t size) noexcept nogil
 
 # Advance past one value of any kind; depth, lengths and reserved bytes are checked.
@@ -97,7 +102,8 @@ cdef inline Status read_array_header(Cursor* cursor, uint32_t* count) noexcept n
     return STATUS_BAD_MSGPACK
 
 
-# A text (str; the old raw and bin forms too, since msgpack clients of the first version send names so).
+# A text (str; the old raw and bin forms too, since msgpack clients of the first version send
+# names so).
 cdef inline Status read_text(Cursor* cursor, const uint8_t** data, uint32_t* size) noexcept nogil:
     cdef uint8_t tag
     cdef uint8_t short_size

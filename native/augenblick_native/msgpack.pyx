@@ -62,12 +62,43 @@ cdef bint is_utf8(const uint8_t* data, size_t size) noexcept nogil:
     return True
 
 
-# Head of the value at the cursor: shape, payload bytes (of scalars, texts, bytes) or elements (of arrays, maps counted in values).
-cdef inline Status read_head(Cursor* cursor, Shape* shape, uint64_t* length) noexcept nogil:
-    cdef uint8_t tag
+# The rest of a head whose length stands behind the tag: bin, ext, str, array, map.
+cdef inline Status read_counted_head(
+    Cursor* cursor, uint8_t tag, Shape* shape, uint64_t* length,
+) noexcept nogil:
     cdef uint8_t length8
     cdef uint16_t length16
     cdef uint32_t length32
+    if tag == 0xD9 or tag == 0xC4 or tag == 0xC7:
+        if read_u8(cursor, &length8) != STATUS_OK:
+            return STATUS_TRUNCATED
+        length[0] = length8
+    elif tag == 0xDA or tag == 0xC5 or tag == 0xC8 or tag == 0xDC or tag == 0xDE:
+        if read_be16(cursor, &length16) != STATUS_OK:
+            return STATUS_TRUNCATED
+        length[0] = length16
+    else:
+        if read_be32(cursor, &length32) != STATUS_OK:
+            return STATUS_TRUNCATED
+        length[0] = length32
+    if tag >= 0xD9 and tag <= 0xDB:
+        shape[0] = SHAPE_TEXT
+    elif tag == 0xDC or tag == 0xDD:
+        shape[0] = SHAPE_ARRAY
+    elif tag == 0xDE or tag == 0xDF:
+        shape[0] = SHAPE_MAP
+        length[0] *= 2
+    else:
+        shape[0] = SHAPE_BYTES
+        if tag >= 0xC7 and tag <= 0xC9:
+            length[0] += 1
+    return STATUS_OK
+
+
+# Head of the value at the cursor: shape, payload bytes (of scalars, texts, bytes) or elements (of
+# arrays, maps counted in values).
+cdef inline Status read_head(Cursor* cursor, Shape* shape, uint64_t* length) noexcept nogil:
+    cdef uint8_t tag
     if read_u8(cursor, &tag) != STATUS_OK:
         return STATUS_TRUNCATED
     length[0] = 0
@@ -105,30 +136,7 @@ cdef inline Status read_head(Cursor* cursor, Shape* shape, uint64_t* length) noe
         shape[0] = SHAPE_BYTES
         length[0] = 1 + (1 << (tag - 0xD4))
         return STATUS_OK
-    if tag == 0xD9 or tag == 0xC4 or tag == 0xC7:
-        if read_u8(cursor, &length8) != STATUS_OK:
-            return STATUS_TRUNCATED
-        length[0] = length8
-    elif tag == 0xDA or tag == 0xC5 or tag == 0xC8 or tag == 0xDC or tag == 0xDE:
-        if read_be16(cursor, &length16) != STATUS_OK:
-            return STATUS_TRUNCATED
-        length[0] = length16
-    else:
-        if read_be32(cursor, &length32) != STATUS_OK:
-            return STATUS_TRUNCATED
-        length[0] = length32
-    if tag >= 0xD9 and tag <= 0xDB:
-        shape[0] = SHAPE_TEXT
-    elif tag == 0xDC or tag == 0xDD:
-        shape[0] = SHAPE_ARRAY
-    elif tag == 0xDE or tag == 0xDF:
-        shape[0] = SHAPE_MAP
-        length[0] *= 2
-    else:
-        shape[0] = SHAPE_BYTES
-        if tag >= 0xC7 and tag <= 0xC9:
-            length[0] += 1
-    return STATUS_OK
+    return read_counted_head(cursor, tag, shape, length)
 
 
 cdef inline Status walk(Cursor* cursor, bint strict, int depth_max) noexcept nogil:
@@ -217,69 +225,75 @@ cdef Status check_value(Cursor* cursor) noexcept nogil:
     return walk(cursor, True, NESTING_DEPTH_MAX)
 
 
-cdef Status read_value(Cursor* cursor, Value* out) noexcept nogil:
-    cdef const uint8_t* start = cursor.at
-    cdef uint8_t tag
+# The integer behind a head of 0xCC to 0xD3.
+cdef inline Status read_integer(Cursor* cursor, uint8_t tag, Value* out) noexcept nogil:
+    cdef const uint8_t* data = cursor.at
     cdef uint8_t u8 = 0
     cdef uint16_t u16 = 0
     cdef uint32_t u32 = 0
     cdef uint64_t u64 = 0
+    cdef Status status
+    out.kind = VALUE_INT
+    if tag == 0xCC or tag == 0xD0:
+        status = read_u8(cursor, &u8)
+        out.integer = <int64_t>u8 if tag == 0xCC else <int64_t><int8_t>u8
+    elif tag == 0xCD or tag == 0xD1:
+        status = read_be16(cursor, &u16)
+        out.integer = <int64_t>u16 if tag == 0xCD else <int64_t><int16_t>u16
+    elif tag == 0xCE or tag == 0xD2:
+        status = read_be32(cursor, &u32)
+        out.integer = <int64_t>u32 if tag == 0xCE else <int64_t><int32_t>u32
+    else:
+        status = read_be64(cursor, &u64)
+        out.integer = <int64_t>u64
+        if tag == 0xCF and u64 > 0x7FFFFFFFFFFFFFFFULL:
+            out.kind = VALUE_OTHER
+            out.data = data - 1
+            out.size = 9
+    return status
+
+
+cdef inline Status read_float(Cursor* cursor, uint8_t tag, Value* out) noexcept nogil:
+    cdef uint32_t u32 = 0
+    cdef uint64_t u64 = 0
     cdef float number32
+    cdef Status status
+    out.kind = VALUE_FLOAT
+    if tag == 0xCA:
+        status = read_be32(cursor, &u32)
+        memcpy(&number32, &u32, 4)
+        out.number = number32
+        return status
+    status = read_be64(cursor, &u64)
+    memcpy(&out.number, &u64, 8)
+    return status
+
+
+cdef Status read_value(Cursor* cursor, Value* out) noexcept nogil:
+    cdef const uint8_t* start = cursor.at
+    cdef uint8_t tag
     cdef Status status
     out[0] = missing()
     if cursor.at >= cursor.end:
         return STATUS_TRUNCATED
     tag = cursor.at[0]
-    if tag < 0x80 or tag >= 0xE0:
-        cursor.at += 1
-        out.kind = VALUE_INT
-        out.integer = <int8_t>tag
-        return STATUS_OK
     if (tag & 0xE0) == 0xA0 or (tag >= 0xD9 and tag <= 0xDB):
         out.kind = VALUE_STR
         return read_text(cursor, &out.data, &out.size)
-    if tag == 0xC0:
+    if tag < 0x80 or tag >= 0xE0 or tag == 0xC0 or (tag >= 0xC2 and tag <= 0xC3):
         cursor.at += 1
-        out.kind = VALUE_NULL
-        return STATUS_OK
-    if tag == 0xC2 or tag == 0xC3:
-        cursor.at += 1
-        out.kind = VALUE_BOOL
-        out.integer = tag & 1
-        return STATUS_OK
-    if tag == 0xCA:
-        cursor.at += 1
-        status = read_be32(cursor, &u32)
-        memcpy(&number32, &u32, 4)
-        out.kind = VALUE_FLOAT
-        out.number = number32
-        return status
-    if tag == 0xCB:
-        cursor.at += 1
-        status = read_be64(cursor, &u64)
-        memcpy(&out.number, &u64, 8)
-        out.kind = VALUE_FLOAT
-        return status
-    if tag >= 0xCC and tag <= 0xD3:
-        cursor.at += 1
-        out.kind = VALUE_INT
-        if tag == 0xCC or tag == 0xD0:
-            status = read_u8(cursor, &u8)
-            out.integer = <int64_t>u8 if tag == 0xCC else <int64_t><int8_t>u8
-        elif tag == 0xCD or tag == 0xD1:
-            status = read_be16(cursor, &u16)
-            out.integer = <int64_t>u16 if tag == 0xCD else <int64_t><int16_t>u16
-        elif tag == 0xCE or tag == 0xD2:
-            status = read_be32(cursor, &u32)
-            out.integer = <int64_t>u32 if tag == 0xCE else <int64_t><int32_t>u32
+        if tag == 0xC0:
+            out.kind = VALUE_NULL
+        elif tag == 0xC2 or tag == 0xC3:
+            out.kind = VALUE_BOOL
+            out.integer = tag & 1
         else:
-            status = read_be64(cursor, &u64)
-            out.integer = <int64_t>u64
-            if tag == 0xCF and u64 > 0x7FFFFFFFFFFFFFFFULL:
-                out.kind = VALUE_OTHER
-                out.data = start
-                out.size = 9
-        return status
+            out.kind = VALUE_INT
+            out.integer = <int8_t>tag
+        return STATUS_OK
+    if tag >= 0xCA and tag <= 0xD3:
+        cursor.at += 1
+        return read_integer(cursor, tag, out) if tag > 0xCB else read_float(cursor, tag, out)
     status = skip_value(cursor)
     if status != STATUS_OK:
         return status

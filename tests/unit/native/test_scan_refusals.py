@@ -197,6 +197,14 @@ def test_one_bad_line_refuses_itself(line: bytes, reason: str):
     assert routed.consumed == len(data)
 
 
+def test_lines_of_white_space_are_no_events():
+    blanks = [bytes([byte]) for byte in range(256) if bytes([byte]).isspace()]
+    data = b"\n".join([*blanks, b"", b" \t\v\f\r ", b"\x1c"])
+    routed = route(new_router(), data, NDJSON)
+    assert (routed.events, reasons(routed)) == (0, ["bad_json"])
+    assert routed.refused[0][:2] == (0, len(data) - 1)
+
+
 def test_refused_events_stand_between_accepted_ones():
     records = [event(user=f"u{number}") for number in range(6)]
     records[1]["event"] = ""
