@@ -56,6 +56,7 @@ class Simulation:
             self._router.now_limit_ms = now_limit_ms + program.future_ms
         self._source = Source()
         self._merger = MetricMerger(program)
+        self._order_of = {trigger.name: order for order, trigger in enumerate(program.triggers)}
         self._origin_ms: int | None = None
 
     def feed(self, data: bytes) -> list[Record]:
@@ -69,7 +70,7 @@ class Simulation:
         keyed = []
         for index, (start, end, status) in refused.items():
             letter = self._refused_line(first_line + filled[index], data[start:end], status)
-            keyed.append((_key(filled[index], letter), letter))
+            keyed.append((self._key(filled[index], letter), letter))
         line_of = [number for index, number in enumerate(filled) if index not in refused]
         stream, _ = self._router.take(0)
         if stream:
@@ -103,11 +104,11 @@ class Simulation:
         keyed = []
         for record, release in zip(out.records, out.releases, strict=True):
             line = line_of[record] if record >= 0 else after
-            keyed.append((_key(line, release["record"]), release["record"]))
+            keyed.append((self._key(line, release["record"]), release["record"]))
         for letters in out.matches.values():
-            keyed += [(_key(after, letter), letter) for letter in letters]
+            keyed += [(self._key(after, letter), letter) for letter in letters]
         for record, letter in zip(out.refused, out.dead_letters, strict=True):
-            keyed.append((_key(line_of[record], letter), letter))
+            keyed.append((self._key(line_of[record], letter), letter))
         return keyed + self._metrics(out, line_of, after)
 
     def _metrics(
@@ -131,8 +132,16 @@ class Simulation:
                     line = line_of[rises[at]["record"]]
                 if record["kind"] == "firing":
                     record["fired_at"] = int(rises[at]["ingest_ms"])
-            keyed.append(((line, _METRIC_FIRST, "", end_ms), record))
+            keyed.append(((line, _METRIC_FIRST, "", end_ms, 0), record))
         return keyed
+
+    def _key(self, line: int, record: Record) -> tuple[int, int, str, int, int]:
+        """Line, metrics first, user, time, firings in the plan's order before everything else."""
+        if record["kind"] == "dead_letter":
+            return line, 2, "", 0, 0
+        time_ms = record["end"] if "end" in record else record["time"]
+        order = self._order_of.get(record.get("trigger", ""), len(self._order_of))
+        return line, 1, record["user"] or "", time_ms, order
 
     def _in_order(self, keyed: list[tuple[Any, Record]]) -> list[Record]:
         keyed.sort(key=lambda pair: pair[0])
@@ -142,14 +151,6 @@ class Simulation:
                 reason = record["reason"]
                 self.refused[reason] = self.refused.get(reason, 0) + 1
         return [record for record in records if record["kind"] in self._wanted]
-
-
-def _key(line: int, record: Record) -> tuple[int, int, str, int]:
-    """Line, metrics first, user, time."""
-    if record["kind"] == "dead_letter":
-        return line, 2, "", 0
-    time_ms = record["end"] if "end" in record else record["time"]
-    return line, 1, record["user"] or "", time_ms
 
 
 def blocks_of_lines(lines: Iterable[bytes], block_bytes: int) -> Iterator[bytes]:
