@@ -221,7 +221,7 @@ cdef class Router:
         cdef Shard* shards
         if shard_of_key_group.shape[0] != KEY_GROUPS:
             raise ValueError(f"a table has {KEY_GROUPS} key groups")
-        for at in range(KEY_GROUPS):
+        for at in range(<uint32_t>KEY_GROUPS):
             if shard_of_key_group[at] == NOBODY:
                 raise ValueError(f"key group {at} has no owner")
             count = max(count, <uint32_t>shard_of_key_group[at] + 1)
@@ -237,7 +237,7 @@ cdef class Router:
         self._free_shards()
         self._shards = shards
         self.shard_count = count
-        for at in range(KEY_GROUPS):
+        for at in range(<uint32_t>KEY_GROUPS):
             self._shard_of[at] = shard_of_key_group[at]
 
     def route(
