@@ -13,6 +13,7 @@ shards. It is on the way of no event and of no per-user firing. Guarantees:
 from __future__ import annotations
 
 import json
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from augenblick.core.effects import Effect, Log, Send, StartShard, Stopped
 from augenblick.core.metrics import MetricMerger
 from augenblick.core.outbox import Outbox
 from augenblick.core.routing import even_ranges, shard_name
-from augenblick.core.shard_panes import rows_of
+from augenblick.core.shard_panes import parts_of
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
 
@@ -58,7 +59,7 @@ class CoordinatorCore:
         self._records = Outbox("delivery", Kind.RECORDS, incarnation)
         self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
         self._book = StatusBook(program, layout.store)
-        self._told: dict[str, dict[int, int]] = {}
+        self._closings: deque[tuple[int, dict[int, int], bytes]] = deque()
         self._stop: StopPlan | None = None
         self._stop_asked_by: set[str] = set()
         self._started_ms = 0.0
@@ -75,7 +76,6 @@ class CoordinatorCore:
             effects.append(Send(peer, Kind.TABLE, table.to_header()))
         if peer == "delivery":
             effects += [*self._records.resend(), *self._letters.resend()]
-        self._told.pop(peer, None)
         return effects
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
@@ -110,7 +110,7 @@ class CoordinatorCore:
             return self._go_on_stopping(peer, now_ms)
         if kind == Kind.RECORDS_DONE:
             self._records.on_done(header["seq"], header.get("outcomes"))
-            return self._go_on_stopping("", now_ms)
+            return [*self._confirm(), *self._go_on_stopping("", now_ms)]
         if kind == Kind.DEAD_LETTERS_DONE:
             self._letters.on_done(header["seq"])
             return self._go_on_stopping("", now_ms)
@@ -157,26 +157,42 @@ class CoordinatorCore:
             return []
         clock_ms = header["clock_ms"]
         fired_ms = clock_ms + self._program.lateness_ms if self._layout.is_event_clock else now_ms
+        closed, rows = parts_of(payload)
+        if closed is not None:
+            self._merger.restore(closed)
         releases = self._merger.panes(
             shard,
             clock_ms,
-            rows_of(payload),
+            rows,
             origin_ms=header["origin_ms"],
             now_ms=int(fired_ms),
         )
-        effects: list[Effect] = []
-        open_from = self._merger.open_from()
-        if self._told.get(peer) != open_from:
-            self._told[peer] = open_from
-            effects.append(Send(peer, Kind.PANES_DONE, {"open_from": open_from}))
-        if releases:
-            self._book.on_releases(releases)
-            sends, left = self._records.add(releases)
-            effects += sends
-            if left:
-                text = f"{len(left)} metric records had to leave the outbox"
-                effects.append(self._log("error", text, now_ms))
-        return effects
+        if not releases:
+            return []
+        self._book.on_releases(releases)
+        sends, left = self._records.add(releases)
+        effects: list[Effect] = [*sends]
+        if left:
+            text = f"{len(left)} metric records had to leave the outbox"
+            effects.append(self._log("error", text, now_ms))
+        closing = (self._records.last_seq, self._merger.open_from(), self._merger.snapshot())
+        self._closings.append(closing)
+        return [*effects, *self._confirm()]
+
+    def _confirm(self) -> list[Effect]:
+        """Tell the shards which windows are closed and delivered: those they may forget."""
+        confirmed = None
+        while self._closings and self._records.is_answered(self._closings[0][0]):
+            confirmed = self._closings.popleft()
+        if confirmed is None:
+            return []
+        _, open_from, snapshot = confirmed
+        header = {"open_from": open_from}
+        return [
+            Send(member.name, Kind.PANES_DONE, header, snapshot)
+            for member in self._members.of_role("shard")
+            if member.is_up
+        ]
 
     def _on_request(self, peer: str, header: dict[str, Any], now_ms: float) -> list[Effect]:
         method, path = header["method"], header["path"]

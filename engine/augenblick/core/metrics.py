@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgpack
+
 from augenblick import limits
 from augenblick.binding.records import firing_id, group_text
 from augenblick.core.metric_conditions import evaluate
@@ -114,6 +116,30 @@ class MetricMerger:
             if self._clock_ms != NO_CLOCK
         }
 
+    def snapshot(self) -> bytes:
+        """Everything that closed windows have left behind, for a merger that takes over."""
+        state = {
+            "plan": self._program.plan_hash,
+            "clock_ms": self._clock_ms,
+            "series": [series.plain() for series in self._series],
+            "triggers": [trigger.plain() for trigger in self._triggers],
+        }
+        packed: bytes = msgpack.packb(state)
+        return packed
+
+    def restore(self, data: bytes) -> None:
+        """Go on where another merger stood, if it stood later and ran the same plan; panes of
+        windows that it closed are forgotten.
+        """
+        state = msgpack.unpackb(data, strict_map_key=False)
+        if state["plan"] != self._program.plan_hash or state["clock_ms"] <= self._clock_ms:
+            return
+        self._clock_ms = state["clock_ms"]
+        for series, plain in zip(self._series, state["series"], strict=True):
+            series.restore(plain, self._clock_ms)
+        for trigger, plain in zip(self._triggers, state["triggers"], strict=True):
+            trigger.restore(plain)
+
     def _close(self, now_ms: int | None) -> list[dict[str, Any]]:
         releases: list[dict[str, Any]] = []
         while True:
@@ -187,6 +213,18 @@ class _Series:
             self.history.append((end_ms, {g: v for g, v in values.items() if g in merged}))
         return [self._record(start_ms, end_ms, group, values[group]) for group in _sorted(values)]
 
+    def plain(self) -> list[Any]:
+        """What closed windows have left behind, as plain values."""
+        return [self._next_ms, [[end_ms, list(one.items())] for end_ms, one in self.history]]
+
+    def restore(self, plain: list[Any], clock_ms: int) -> None:
+        """Take over what `plain` gave, as of this clock."""
+        self._next_ms, history = plain
+        self.history.clear()
+        self.history.extend((end_ms, dict(pairs)) for end_ms, pairs in history)
+        size_ms = self.metric.size_ms
+        self._panes = {ms: one for ms, one in self._panes.items() if ms + size_ms >= clock_ms}
+
     def groups(self) -> set[Any]:
         """The groups seen in the windows remembered."""
         return {group for _, values in self.history for group in values}
@@ -224,6 +262,14 @@ class _TriggerState:
         self._grouped = [index for index in trigger.metrics if program.metrics[index].by != -1]
         self._true_ms: dict[Any, int] = {}
         self._fired_ms: dict[Any, int] = {}
+
+    def plain(self) -> list[Any]:
+        """What was true and what has fired, as plain values."""
+        return [list(self._true_ms.items()), list(self._fired_ms.items())]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `plain` gave."""
+        self._true_ms, self._fired_ms = (dict(pairs) for pairs in plain)
 
     def is_due(self, end_ms: int, series: list[_Series]) -> bool:
         """Has the shortest of its windows just closed?"""
@@ -299,9 +345,9 @@ def metric_firing_id(trigger: str, version: str, group: Any, start_ms: int) -> s
 
 
 def _from_fixed(total: int) -> int | float:
-    """A fixed-point sum as a number; whole sums are integers."""
+    """A fixed-point sum as a number; whole sums are integers, as far as 64 bits go."""
     whole, rest = divmod(total, FIXED_ONE)
-    return total / FIXED_ONE if rest else whole
+    return total / FIXED_ONE if rest or not -(2**63) <= whole < 2**63 else whole
 
 
 def _sorted(groups: Iterable[Any]) -> list[Any]:

@@ -54,6 +54,15 @@ class Outbox:
         """Messages without their final answer."""
         return len(self._waiting)
 
+    @property
+    def last_seq(self) -> int:
+        """The latest message's number."""
+        return self._seq
+
+    def is_answered(self, seq: int) -> bool:
+        """Have this message and all before it been answered (or left)?"""
+        return not self._waiting or next(iter(self._waiting)) > seq
+
     def add(self, items: Sequence[Any], **header: Any) -> tuple[list[Send], list[Any]]:
         """Send items; returns the messages and the oldest items that had to leave to make room."""
         sends = [

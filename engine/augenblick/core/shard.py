@@ -142,7 +142,7 @@ class ShardCore:
                 *self._end_if_done(),
             ]
         if kind == Kind.PANES_DONE:
-            self._panes.on_done(header["open_from"])
+            self._panes.on_done(header["open_from"], bytes(payload))
             return []
         if kind == Kind.TABLE:
             return self._on_table(RoutingTable.from_header(header))

@@ -1,7 +1,8 @@
 """A shard's metric panes on their way to the coordinator.
 
-Panes are reported cumulatively and kept until the coordinator says that their windows are closed,
-so that a new coordinator gets everything that is still open.
+Panes are reported cumulatively and kept until the coordinator says that their windows are closed
+and delivered, so that a new coordinator gets everything that is still open. With that the
+coordinator sends what it has to remember of closed windows; a new one gets it back.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class ShardPanes:
         self._epoch = epoch
         self._origin_ms: int | None = None
         self._reported_ms = NO_CLOCK
+        self._closed: bytes | None = None
         self._open: dict[tuple[int, int, int, Any], tuple[int, int]] = {}
         self._changed: set[tuple[int, int, int, Any]] = set()
 
@@ -50,17 +52,23 @@ class ShardPanes:
 
     def resend(self, clock_ms: int) -> list[Send]:
         """Everything open, to a coordinator that may know nothing."""
-        self._changed = set(self._open)
-        self._reported_ms = NO_CLOCK
-        return self.report(clock_ms)
+        self._changed = set()
+        self._reported_ms = clock_ms
+        if clock_ms == NO_CLOCK:
+            return []
+        keys = sorted(self._open, key=lambda key: key[:3])
+        return self._messages(keys, clock_ms, self._closed)
 
-    def on_done(self, open_from: Mapping[int, int]) -> None:
-        """Windows that start before these (by metric) are closed."""
+    def on_done(self, open_from: Mapping[int, int], closed: bytes) -> None:
+        """Windows that start before these (by metric) are closed; `closed` is to be kept."""
+        self._closed = closed
         for key in [key for key in self._open if key[2] < open_from.get(key[1], NO_CLOCK)]:
             del self._open[key]
             self._changed.discard(key)
 
-    def _messages(self, keys: list[tuple[int, int, int, Any]], clock_ms: int) -> list[Send]:
+    def _messages(
+        self, keys: list[tuple[int, int, int, Any]], clock_ms: int, closed: bytes | None = None
+    ) -> list[Send]:
         sends = []
         for start in range(0, max(len(keys), 1), _ROWS_max):
             part = keys[start : start + _ROWS_max]
@@ -71,7 +79,9 @@ class ShardPanes:
                 "origin_ms": self._origin_ms,
             }
             rows = [(*key, *self._packable(key)) for key in part]
-            sends.append(Send("coordinator", Kind.PANES, header, msgpack.packb(rows)))
+            payload = msgpack.packb([closed, rows])
+            sends.append(Send("coordinator", Kind.PANES, header, payload))
+            closed = None
         return sends
 
     def _packable(self, key: tuple[int, int, int, Any]) -> tuple[int, bytes]:
@@ -80,11 +90,10 @@ class ShardPanes:
         return count, total.to_bytes(16, "little", signed=True)
 
 
-def rows_of(payload: bytes | memoryview) -> list[PaneRow]:
-    """The rows of a PANES message."""
-    return [
+def parts_of(payload: bytes | memoryview) -> tuple[bytes | None, list[PaneRow]]:
+    """A PANES message's memory of closed windows (None: as before), and its rows."""
+    closed, rows = msgpack.unpackb(payload, strict_map_key=False)
+    return closed, [
         (key_group, metric, start_ms, group, count, int.from_bytes(total, "little", signed=True))
-        for key_group, metric, start_ms, group, count, total in msgpack.unpackb(
-            payload, strict_map_key=False
-        )
+        for key_group, metric, start_ms, group, count, total in rows
     ]

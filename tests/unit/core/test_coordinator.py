@@ -131,11 +131,13 @@ def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
     core = _formed()
     panes = [(0, 0, 10_000, None, 1, (0).to_bytes(16, "little"))]
     header = {"epoch": 1, "clock_ms": 5_200, "origin_ms": 5_200}
-    core.on_message("shard-0", Kind.PANES, header, msgpack.packb(panes), 0.0)
-    core.on_message("shard-1", Kind.PANES, {**header, "origin_ms": None}, msgpack.packb([]), 0.0)
+    core.on_message("shard-0", Kind.PANES, header, msgpack.packb([None, panes]), 0.0)
+    core.on_message(
+        "shard-1", Kind.PANES, {**header, "origin_ms": None}, msgpack.packb([None, []]), 0.0
+    )
     late = {**header, "clock_ms": 13_000}
-    core.on_message("shard-0", Kind.PANES, late, msgpack.packb([]), 0.0)
-    effects = core.on_message("shard-1", Kind.PANES, late, msgpack.packb([]), 777.5)
+    core.on_message("shard-0", Kind.PANES, late, msgpack.packb([None, []]), 0.0)
+    effects = core.on_message("shard-1", Kind.PANES, late, msgpack.packb([None, []]), 777.5)
     sent = next(one for one in effects if isinstance(one, Send) and one.kind == Kind.RECORDS)
     items = msgpack.unpackb(sent.payload)
     assert [(i["record"]["kind"], i["record"].get("value")) for i in items] == [
@@ -148,9 +150,13 @@ def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
     again = core.on_peer_connected("delivery", {"role": "delivery"}, 1.0)
     assert sent in again
     outcomes = [[n, "delivered"] for n in range(3)]
-    core.on_message(
+    done = core.on_message(
         "delivery", Kind.RECORDS_DONE, {"seq": sent.header["seq"], "outcomes": outcomes}, b"", 0.0
     )
+    assert [(one.peer, one.kind) for one in done] == [
+        ("shard-0", Kind.PANES_DONE),
+        ("shard-1", Kind.PANES_DONE),
+    ]
     assert sent not in core.on_peer_connected("delivery", {"role": "delivery"}, 1.0)
     assert _ask(core, "GET", "/v1/status")[1]["triggers"]["died"]["firings"] == 1
 
@@ -158,7 +164,7 @@ def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
 def test_panes_of_an_old_epoch_do_not_count() -> None:
     core = _formed()
     header = {"epoch": 0, "clock_ms": 5_200, "origin_ms": 5_200}
-    assert core.on_message("shard-0", Kind.PANES, header, msgpack.packb([]), 0.0) == []
+    assert core.on_message("shard-0", Kind.PANES, header, msgpack.packb([None, []]), 0.0) == []
 
 
 def test_the_stop_follows_the_way_of_an_event() -> None:
@@ -194,3 +200,25 @@ def test_status_says_who_is_ready() -> None:
     core.on_peer_lost("gateway-0", 1.0)
     assert _ask(core, "GET", "/v1/status")[1]["ready"] is False
     assert _ask(core, "GET", "/v1/nothing")[0] == 404
+
+
+def test_a_new_coordinator_goes_on_where_the_last_one_stood() -> None:
+    releases = []
+    kept = b""
+    for clocks in ((5_200, 13_000), (13_000, 15_500)):
+        core = _formed()
+        for clock_ms in clocks:
+            for shard in ("shard-0", "shard-1"):
+                rows = [(0, 0, 14_000, None, 1, bytes(16))] if clock_ms == 15_500 else []
+                header = {"epoch": 1, "clock_ms": clock_ms, "origin_ms": 5_200}
+                payload = msgpack.packb([kept or None, rows])
+                for one in core.on_message(shard, Kind.PANES, header, payload, 0.0):
+                    assert isinstance(one, Send)
+                    items = msgpack.unpackb(one.payload)
+                    releases.append([item["record"].get("value", "fired") for item in items])
+                    outcomes = [[n, "delivered"] for n in range(len(items))]
+                    done = {"seq": one.header["seq"], "outcomes": outcomes}
+                    answer = core.on_message("delivery", Kind.RECORDS_DONE, done, b"", 0.0)[0]
+                    assert isinstance(answer, Send)
+                    kept = bytes(answer.payload)
+    assert releases == [[0, "fired", 0], [0, 0, 1]]

@@ -167,13 +167,13 @@ def test_panes_are_reported_by_the_tick_and_kept_until_closed() -> None:
     shard.batch(1, 100, (200, "a"))
     report = [one for one in shard.run(shard.core.on_tick(1010.0)) if one.kind == Kind.PANES]
     assert report[0].header == {"epoch": 3, "clock_ms": 100, "origin_ms": 100}
-    assert len(msgpack.unpackb(report[0].payload)) == 1
+    assert len(msgpack.unpackb(report[0].payload)[1]) == 1
     assert shard.core._panes.report(100) == []
     again = shard.core.on_peer_connected("coordinator", {"role": "coordinator"}, 1.0)
     assert _kinds(again) == [("coordinator", Kind.REGISTER), ("coordinator", Kind.PANES)]
-    shard.message("coordinator", Kind.PANES_DONE, {"open_from": {0: 1000}})
+    shard.message("coordinator", Kind.PANES_DONE, {"open_from": {0: 1000}}, b"kept")
     again = shard.core.on_peer_connected("coordinator", {"role": "coordinator"}, 1.0)
-    assert msgpack.unpackb(again[1].payload) == []
+    assert msgpack.unpackb(again[1].payload) == [b"kept", []]
 
 
 def test_custom_triggers_get_columns_and_their_firings_leave() -> None:
