@@ -45,7 +45,7 @@ def frames(draw: Draw) -> Plan:
         "plan": "random",
         "sessions": {"gap": draw(ms((5, 10, 30))), "max": draw(ms((10, 30, 60, 1000)))},
         "time": {
-            "lateness": draw(ms((0, 3, 10, 25))),
+            "lateness": draw(ms((0, 3, 10, 20))),
             "dedup": draw(ms((20, 1000))),
         },
         "actions": {"out": {"log": {}}},
@@ -231,7 +231,7 @@ def steps(draw: Draw, trailing: bool, derived: bool) -> list[Any]:
 def sequences(draw: Draw, trailing: bool, derived: bool = False) -> Plan:
     entry: Plan = {
         "sequence": draw(steps(trailing, derived)),
-        "within": draw(ms((5, 10, 20, 40, 40))),
+        "within": draw(ms((5, 10, 20, 40))),
     }
     if draw(st.integers(0, 3)) == 0 and not derived:
         entry["match"] = "g"
@@ -253,13 +253,18 @@ def sequences(draw: Draw, trailing: bool, derived: bool = False) -> Plan:
 @st.composite
 def sequence_plans(draw: Draw, trailing: bool) -> Plan:
     plan = draw(frames())
-    some = draw(st.lists(sequences(trailing), min_size=1, max_size=2))
+    some = draw(st.lists(sequences(trailing), min_size=3, max_size=5))
     plan["triggers"] = {f"t{index}": entry for index, entry in enumerate(some)}
-    if draw(st.booleans()):
-        plan["features"] = {"n": draw(features(aggregates=("count",)))}
-        plan["triggers"]["t0"]["values"] = ["n"]
-        if draw(st.booleans()):
-            plan["triggers"]["t0"]["when"] = draw(st.sampled_from(("n >= 1", "n <= 1")))
+    plan["features"] = {
+        "n": draw(features(aggregates=("count",))),
+        "w": draw(features(("tumbling", "hopping"), ("count",))),
+    }
+    for entry in plan["triggers"].values():
+        kind = draw(st.integers(0, 5))
+        if kind < 3:
+            entry["values"] = ["n", "w"]
+        elif kind == 3:
+            entry["when"] = draw(st.sampled_from(("n >= 1", "w >= 1", "n <= 1")))
     return emitted(plan)
 
 

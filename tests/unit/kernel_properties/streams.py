@@ -12,9 +12,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
-BASES_ms = (0, -37, -2_208_988_799_000, 1_700_000_000_000)
+BASES_ms = (0, -35, -2_208_988_799_000, 1_700_000_000_000)
 STEPS_ms = (0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 5, 6, 9, 10, 11, 20, 31, 500)
 BACK_ms = (0, 0, 0, 0, 0, 1, 2, 5, 8, 10, 11, 20, 26, 40)
+# On a grid of 5 ms, as all durations of the plans are, deadlines and edges are met exactly.
+GRID_STEPS_ms = (0, 0, 5, 5, 5, 10, 10, 15, 20)
+GRID_BACK_ms = (0, 0, 0, 0, 0, 0, 5, 10, 20)
 NUMBERS = (0, 1, 2, 3, -1, 0.5, 2.25)
 
 
@@ -36,7 +39,9 @@ def properties(draw: Draw) -> dict[str, Any]:
 
 
 @st.composite
-def events(draw: Draw) -> tuple[int, int, dict[str, Any]]:
+def events(
+    draw: Draw, steps: tuple[int, ...] = STEPS_ms, back: tuple[int, ...] = BACK_ms
+) -> tuple[int, int, dict[str, Any]]:
     """The step of time before it, how far it lies back, and an event without its time."""
     event: dict[str, Any] = {
         "user": draw(st.sampled_from(("u1", "u1", "u1", "u2", "u3"))),
@@ -50,14 +55,15 @@ def events(draw: Draw) -> tuple[int, int, dict[str, Any]]:
         event["id"] = f"i{extra}"
     elif extra < 6:
         event["context"] = {"app": ("web", "phone")[extra - 4]}
-    return draw(st.sampled_from(STEPS_ms)), draw(st.sampled_from(BACK_ms)), event
+    return draw(st.sampled_from(steps)), draw(st.sampled_from(back)), event
 
 
 def streams(events_max: int = 40) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Events as dicts, in order of arrival; a few, or many."""
     few = st.lists(events(), min_size=1, max_size=8)
     many = st.lists(events(), min_size=15, max_size=events_max)
-    return st.builds(timed, st.sampled_from(BASES_ms), st.one_of(few, many, many))
+    grid = st.lists(events(GRID_STEPS_ms, GRID_BACK_ms), min_size=15, max_size=events_max)
+    return st.builds(timed, st.sampled_from(BASES_ms), st.one_of(few, many, grid, grid))
 
 
 def timed(base: int, entries: list[tuple[int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
