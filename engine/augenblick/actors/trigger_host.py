@@ -36,10 +36,12 @@ class TriggerHostShell(LinkShell):
         self._actor: TriggerActor | None = None
 
     async def start(self) -> None:
-        """Listen and report for duty; the class is made by its own thread at the first call."""
+        """Listen, report for duty, and have the class made by its own thread."""
         await self.listen()
         self.core = ActorHostCore(self._trigger.name, self._incarnation, address=self.address)
         self.open()
+        making = self.loop.run_in_executor(self._executor, self._make)
+        making.add_done_callback(lambda done: self._report_made(done.result()))
 
     def carry_out_one(self, effect: Effect) -> None:
         """Call the class, or end a process that hangs; the rest is common."""
@@ -52,6 +54,18 @@ class TriggerHostShell(LinkShell):
                 os._exit(1)
             case _:
                 super().carry_out_one(effect)
+
+    def _report_made(self, error: str) -> None:
+        if error:
+            self.carry_out(self.core.on_unusable(error, self.now_ms()))
+
+    def _make(self) -> str:
+        """On the custom thread: import and make the class; the error's text or ""."""
+        try:
+            self._actor = make_actor(self._trigger, self._plugins)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _report(
         self, token: int, result: tuple[list[tuple[int, str, dict[str, Any]]], str]

@@ -30,7 +30,7 @@ def serve_panel(engine: Engine, seconds: float) -> str:
     else:
         table.add_row("ray", "own, token required; its ports listen on all interfaces")
     table.add_row("stop", "Ctrl-C or SIGTERM")
-    title = f"augenblick is ready ({seconds:.1f} s)"
+    title = f"augenblick is ready ({seconds:.1f} s, Ray's own start {engine.times.ray:.1f} s)"
     output = io.StringIO()
     console = Console(file=output, width=92, force_terminal=False)
     console.print(Panel(table, title=title, box=box.ROUNDED, expand=False))

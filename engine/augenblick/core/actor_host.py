@@ -106,6 +106,12 @@ class ActorHostCore:
         effects.append(Send(batch.peer, Kind.ACTOR_FIRINGS, header, msgpack.packb(firings)))
         return [*effects, *self._next(now_ms)]
 
+    def on_unusable(self, error: str, now_ms: float) -> list[Effect]:
+        """The class cannot be imported or made; each batch will fail until that is mended."""
+        self._last_error = error
+        self._counts["errors"] += 1
+        return [Log("error", f"custom trigger {self._trigger} cannot be used: {error}")]
+
     def on_tick(self, now_ms: float) -> list[Effect]:
         """A call that takes too long ends the process; status once a second."""
         effects: list[Effect] = []

@@ -78,7 +78,7 @@ class RayNode:
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
-                env={**os.environ, **self.environment()},
+                env={**os.environ, **self.environment(), "PYTHONPATH": _python_path()},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -145,6 +145,12 @@ def _process_table() -> dict[int, tuple[int, int]]:
                 if after_name[0] != "Z":
                     table[int(entry.name)] = (int(after_name[1]), int(after_name[3]))
     return table
+
+
+def _python_path() -> str:
+    """Where our processes look for packages: also in the current folder, for custom triggers."""
+    known = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([os.getcwd(), *([known] if known else [])])
 
 
 def _short_folder() -> str | None:
