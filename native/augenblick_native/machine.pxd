@@ -140,6 +140,7 @@ cdef struct Machine:
     KeyGroup* group                 # of the user at hand
     uint16_t key_group
     Keeper keeper                   # the user's record
+    Keeper matched                  # the record of partials at hand, see matched.pxd
     int64_t clock_ms                # the clock that reads see: the watermark, or the instant of a timer
     int64_t due_ms                  # instant of the timer at hand; NO_TIME_MS while an event is
     int32_t record                  # of the event at hand; -1: the clock

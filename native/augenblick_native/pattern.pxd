@@ -8,7 +8,7 @@ from augenblick_native.window cimport Group
 
 cdef enum:
     WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5
-    MATCH_VALUES_MAX = 1024     # values of `match` with state, per user and trigger
+    ABSENCE_VALUES_MAX = 1024   # values of `match` with a timer, per user and trigger
     STEPS_MAX = 31
     MASK_NOT = 0x80000000       # the event matches the trailing negation
 
@@ -50,9 +50,6 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
 # The earliest deadline of the trigger's absences; NEVER_MS none.  Take it out as a match.
 cdef int64_t next_deadline_ms(Machine* machine, const TriggerRule* rule) noexcept nogil
 cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) noexcept nogil
-
-# Forget partials that the clock has made hopeless, in every group.
-cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil
 
 # A firing's cause and the identity of an event, as msgpack.
 cdef void pack_cause(Buffer* buffer, const Event* event) noexcept nogil

@@ -1,10 +1,8 @@
 # cython: language_level=3
 """Sequences.
 
-Cells: partial_slot (one per `match` value): PartialHead and its identities, in order of (first time, arrival);
-absence_slot (one per value): AbsenceHead, cause, in order of arming; waiting_slot: WaitingHead, group, identity, cause,
-in order of (time, arrival).  Every item is padded to 8 bytes and says its own size.
-A partial is given up once the watermark is strictly past its first event + within.
+Cells: absence_slot (one per `match` value): AbsenceHead, cause, in order of arming; waiting_slot: WaitingHead, group,
+identity, cause, in order of (time, arrival).  Every item is padded to 8 bytes and says its own size.  Partials: partials.pyx.
 """
 from libc.string cimport memcpy, memset
 
@@ -15,6 +13,7 @@ from augenblick_native.machine cimport (
     COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, COUNT_WAITING_FORCED, plus,
 )
 from augenblick_native.msgpack cimport Value
+from augenblick_native.partials cimport match_alone, step_partials
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport OPERAND_NONE, TIMER_KEEP, TIMER_RESTART
 from augenblick_native.record cimport (
@@ -24,15 +23,6 @@ from augenblick_native.record cimport (
 from augenblick_native.state cimport NEVER_MS
 from augenblick_native.values cimport has_value, pack_value
 from augenblick_native.window cimport group_of
-
-cdef struct PartialHead:
-    int64_t first_ms
-    int64_t last_ms
-    uint32_t size               # whole item
-    uint16_t steps              # taken so far
-    uint16_t identity_parts
-    uint32_t identities_bytes
-    uint32_t unused
 
 cdef struct AbsenceHead:
     int64_t deadline_ms
@@ -126,7 +116,7 @@ cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noex
             ):
                 oldest = offset
             offset = next_cell(machine.keeper.user, slot, offset + cell_at(machine.keeper.user, offset).size)
-        if count >= MATCH_VALUES_MAX:
+        if count >= ABSENCE_VALUES_MAX:
             remove_cell(machine.keeper.user, oldest)
             machine.counters[COUNT_PARTIALS_DROPPED] += 1
     if offset == 0:
@@ -145,10 +135,6 @@ cdef inline void drop_if_empty(Machine* machine, uint32_t offset) noexcept nogil
         remove_cell(machine.keeper.user, offset)
 
 
-cdef inline PartialHead* partial_at(Machine* machine, uint32_t offset, uint32_t at) noexcept nogil:
-    return <PartialHead*>(payload(machine.keeper.user, offset) + at)
-
-
 cdef inline AbsenceHead* absence_at(Machine* machine, uint32_t offset, uint32_t at) noexcept nogil:
     return <AbsenceHead*>(payload(machine.keeper.user, offset) + at)
 
@@ -157,164 +143,21 @@ cdef inline WaitingHead* waiting_at(Machine* machine, uint32_t offset, uint32_t 
     return <WaitingHead*>(payload(machine.keeper.user, offset) + at)
 
 
-# Partials
-
-cdef bint begin_partial(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
-    cdef uint32_t whole = <uint32_t>sizeof(PartialHead) + pad8(taken.identity_bytes)
-    cdef uint32_t offset = cell_for(machine, rule.partial_slot, &taken.group)
-    cdef uint32_t at = 0
-    cdef uint32_t count = 0
-    cdef PartialHead* partial
-    if offset == 0:
-        return False
-    while at < payload_bytes(machine.keeper.user, offset):
-        count += 1
-        at += partial_at(machine, offset, at).size
-    if count >= rule.partial_max:
-        machine.counters[COUNT_PARTIALS_DROPPED] += 1
-        if partial_at(machine, offset, 0).first_ms > taken.time_ms:
-            return False                        # it would be the oldest itself
-        narrow(machine.keeper.user, offset, 0, partial_at(machine, offset, 0).size)
-    at = 0
-    while at < payload_bytes(machine.keeper.user, offset) and partial_at(machine, offset, at).first_ms <= taken.time_ms:
-        at += partial_at(machine, offset, at).size
-    if not widen(&machine.keeper, offset, at, whole):
-        machine.counters[COUNT_STATE_FULL] += 1
-        return False
-    partial = partial_at(machine, offset, at)
-    partial.first_ms = taken.time_ms
-    partial.last_ms = taken.time_ms
-    partial.size = whole
-    partial.steps = 1
-    partial.identity_parts = taken.identity_parts
-    partial.identities_bytes = taken.identity_bytes
-    memcpy(<uint8_t*>partial + sizeof(PartialHead), taken.identity, taken.identity_bytes)
-    return True
-
-
-cdef bint extend_partial(Machine* machine, uint32_t offset, uint32_t at, const Taken* taken) noexcept nogil:
-    cdef PartialHead* partial = partial_at(machine, offset, at)
-    cdef uint32_t wanted = <uint32_t>sizeof(PartialHead) + pad8(partial.identities_bytes + taken.identity_bytes)
-    cdef uint32_t more = wanted - partial.size
-    if more and not widen(&machine.keeper, offset, at + partial.size, more):
-        machine.counters[COUNT_STATE_FULL] += 1
-        return False
-    partial = partial_at(machine, offset, at)
-    memcpy(
-        <uint8_t*>partial + sizeof(PartialHead) + partial.identities_bytes, taken.identity, taken.identity_bytes
-    )
-    partial.size = wanted
-    partial.identities_bytes += taken.identity_bytes
-    partial.identity_parts += taken.identity_parts
-    partial.steps += 1
-    partial.last_ms = taken.time_ms
-    return True
-
-
-# A match of the partial's events and the event at hand, in the call's scratch.
-cdef bint complete(Machine* machine, const PartialHead* partial, const Taken* taken, Match* match) noexcept nogil:
-    cdef uint32_t before = partial.identities_bytes if partial != NULL else 0
-    cdef size_t at = machine.scratch.size
-    if buffer_room(&machine.scratch, before + taken.identity_bytes) == NULL:
-        return False
-    if before:
-        put_bytes(&machine.scratch, <const uint8_t*>partial + sizeof(PartialHead), before)
-    put_bytes(&machine.scratch, taken.identity, taken.identity_bytes)
-    match.time_ms = taken.time_ms
-    match.group = taken.group
-    match.identities = machine.scratch.data + at
-    match.identities_bytes = before + taken.identity_bytes
-    match.identity_parts = taken.identity_parts + (partial.identity_parts if partial != NULL else 0)
-    match.cause = taken.cause
-    match.cause_bytes = taken.cause_bytes
-    return True
-
-
-cdef inline bint is_hopeless(Machine* machine, const TriggerRule* rule, const PartialHead* partial) noexcept nogil:
-    return plus(partial.first_ms, rule.within_ms) < machine.clock_ms
-
-
-cdef inline bint is_next(const TriggerRule* rule, const PartialHead* partial, const Taken* taken) noexcept nogil:
-    return (
-        taken.mask & (<uint32_t>1 << partial.steps) != 0
-        and taken.time_ms >= partial.last_ms
-        and taken.time_ms - partial.first_ms <= rule.within_ms
-    )
-
-
 cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match) noexcept nogil:
-    cdef uint32_t offset, at
-    cdef PartialHead* partial
     cdef bint matched = False
     cdef bint arms = False
     if rule.ends_in_not and taken.mask & MASK_NOT:
         cancel(machine, rule, taken)
-    offset = find_cell(
-        machine.keeper.user, rule.partial_slot, taken.group.data, taken.group.size, taken.group.hashed
-    )
-    at = 0
-    while offset and at < payload_bytes(machine.keeper.user, offset):
-        partial = partial_at(machine, offset, at)
-        if is_hopeless(machine, rule, partial):
-            narrow(machine.keeper.user, offset, at, partial.size)
-            continue
-        if not is_next(rule, partial, taken):
-            if rule.strict and not taken.derived:
-                narrow(machine.keeper.user, offset, at, partial.size)
-                continue
-        elif partial.steps + 1 < rule.steps_count:
-            extend_partial(machine, offset, at, taken)
-        elif rule.ends_in_not:
-            arms = True
-            if rule.strict:
-                narrow(machine.keeper.user, offset, at, partial.size)
-                continue
-        else:
-            if not matched:                     # in order of their beginning: the first is the match
-                matched = complete(machine, partial, taken, match)
-            narrow(machine.keeper.user, offset, at, partial.size)
-            continue
-        at += partial_at(machine, offset, at).size
-    if matched:
-        skip_past(machine, offset, taken.time_ms)
+    if rule.steps_count > 1:
+        matched = step_partials(machine, rule, taken, match, &arms)
     elif taken.mask & 1:
-        if rule.steps_count > 1:
-            begin_partial(machine, rule, taken)
-        elif rule.ends_in_not:
+        if rule.ends_in_not:
             arms = True
         else:
-            matched = complete(machine, NULL, taken, match)
-    drop_if_empty(
-        machine,
-        find_cell(machine.keeper.user, rule.partial_slot, taken.group.data, taken.group.size, taken.group.hashed),
-    )
+            matched = match_alone(machine, taken, match)
     if arms:
         arm_absence(machine, rule, taken)
     return matched
-
-
-# Skip past last: the partials that began at or before the match's last event go.
-cdef void skip_past(Machine* machine, uint32_t offset, int64_t time_ms) noexcept nogil:
-    while payload_bytes(machine.keeper.user, offset) and partial_at(machine, offset, 0).first_ms <= time_ms:
-        narrow(machine.keeper.user, offset, 0, partial_at(machine, offset, 0).size)
-
-
-cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil:
-    cdef uint32_t offset = next_cell(machine.keeper.user, rule.partial_slot, 0)
-    cdef uint32_t at
-    while offset:
-        at = 0
-        while at < payload_bytes(machine.keeper.user, offset):
-            if is_hopeless(machine, rule, partial_at(machine, offset, at)):
-                narrow(machine.keeper.user, offset, at, partial_at(machine, offset, at).size)
-            else:
-                at += partial_at(machine, offset, at).size
-        if payload_bytes(machine.keeper.user, offset):
-            at = offset + cell_at(machine.keeper.user, offset).size
-        else:
-            remove_cell(machine.keeper.user, offset)
-            at = offset
-        offset = next_cell(machine.keeper.user, rule.partial_slot, at)
 
 
 # Absences

@@ -108,6 +108,7 @@ cdef struct ValueRule:
 cdef struct TriggerRule:
     Text name
     Text version
+    uint64_t identity           # of name and version: the same in every plan that holds this very trigger
     TriggerKind kind
     Fire fire
     int32_t when

@@ -248,6 +248,9 @@ cdef class Program:
             rule = &plan.triggers[index]
             rule.name = self._text(trigger.name)
             rule.version = self._text(trigger.version)
+            rule.identity = name_hash(rule.name.data, rule.name.size) ^ (
+                name_hash(rule.version.data, rule.version.size) * 0x9E3779B97F4A7C15ULL
+            )
             rule.kind = KINDS[trigger.kind]
             rule.fire = FIRES[trigger.fire]
             rule.when = trigger.when

@@ -17,6 +17,7 @@ cdef enum:
     KEY_GROUPS = 4096
     GATEWAYS_MAX = 64                       # per key group, DESIGN section 7
     SLOT_SESSIONS = 0
+    RECORD_MATCHED = 1                      # no user: partials of one user, trigger and `match` value
 
 
 # One user: this header, the id's bytes padded to 8, then the cells.  Moves when it grows; held by its table entry.
@@ -30,8 +31,11 @@ cdef struct User:
     uint32_t heap_index                     # NO_HEAP when not armed
     uint32_t stamp                          # grows with each touch of a group and each session begun
     uint16_t id_bytes
-    uint16_t flags
-    uint32_t unused
+    uint16_t flags                          # RECORD_MATCHED
+    uint32_t matched_count                  # records that hold its partials by `match` value
+    uint16_t owner_id_bytes                 # of a matched record: how much of its id is its user's
+    uint16_t unused
+    uint64_t owner_key                      # and its user's key
 
 
 # One slot's state for one group: this header, the group's bytes if any, the payload; a multiple of 8 bytes.

@@ -20,9 +20,9 @@ from augenblick_native.machine cimport (
 )
 from augenblick_native.msgpack cimport VALUE_MISSING, Value, missing
 from augenblick_native.panes cimport count_event
+from augenblick_native.partials cimport run_matched, sweep_partials
 from augenblick_native.pattern cimport (
-    Match, Taken, next_deadline_ms, next_waiting_ms, sweep_partials, take_absence, take_event, take_waiting, taken_of,
-    wait,
+    Match, Taken, next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting, taken_of, wait,
 )
 from augenblick_native.predicate cimport evaluate, selects
 from augenblick_native.program cimport (
@@ -35,7 +35,7 @@ from augenblick_native.record cimport (
 from augenblick_native.session cimport (
     MERGED_MAX, is_cut, session_close, session_ending, session_enter, session_holding, sessions_next_close_ms,
 )
-from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, Session, User
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, RECORD_MATCHED, Session, User
 from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport arm, disarm
 from augenblick_native.values cimport is_true, of_int, of_text, pack_value
@@ -653,6 +653,10 @@ cdef void expire(Machine* machine) noexcept nogil:
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
     cdef int64_t due_before_ms = machine.due_ms
+    if machine.keeper.user.flags & RECORD_MATCHED:
+        machine.clock_ms = to_ms
+        run_matched(machine, &machine.keeper)
+        return
     while True:
         due = next_due(machine)
         if due.instant_ms >= to_ms:
