@@ -26,6 +26,7 @@ from augenblick.core.effects import (
     Send,
     Stopped,
 )
+from augenblick.link.addresses import address_towards
 from augenblick.link.handshake import Identity
 from augenblick.link.messages import Kind, Message
 from augenblick.link.node import LinkNode
@@ -66,7 +67,9 @@ class LinkShell:
 
     async def listen(self, port: int = 0) -> None:
         """Accept link connections; `address` is then known."""
-        self.address = await self.node.listen(self.settings.link_host, port)
+        settings = self.settings
+        host = settings.link_host or address_towards(settings.coordinator)
+        self.address = await self.node.listen(host, port)
 
     def open(self) -> None:
         """Dial the coordinator and begin to tick; `core` is set."""

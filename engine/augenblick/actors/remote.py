@@ -18,6 +18,7 @@ from augenblick.config.process import ProcessSettings
 from augenblick.core.routing import shard_name
 
 LOG = logging.getLogger("augenblick")
+_PLACE_SHARE = 0.001
 
 
 def namespace(cluster_id: str) -> str:
@@ -28,7 +29,12 @@ def namespace(cluster_id: str) -> str:
 def start_process(
     name: str, settings: ProcessSettings, role: str, *arguments: Any, restarts: bool = True
 ) -> Any:
-    """Ask Ray for a process; returns the actor's handle at once."""
+    """Ask Ray for a process; returns the actor's handle at once.
+
+    A node resource is only a place: each process takes next to nothing of it. A process whose node
+    is not there yet waits for it.
+    """
+    place = settings.shard_resource if role == "shard" else settings.home_resource
     return (
         ray.remote(EngineProcess)
         .options(
@@ -36,6 +42,8 @@ def start_process(
             namespace=namespace(settings.cluster_id),
             lifetime="detached",
             num_cpus=0,
+            resources={place: _PLACE_SHARE} if place else {},
+            scheduling_strategy="SPREAD" if role == "shard" else "DEFAULT",
             max_restarts=-1 if restarts else 0,
             max_task_retries=0,
         )

@@ -58,6 +58,13 @@ def serve(
             help="Join the Ray at this address; without it a local Ray is started and ended.",
         ),
     ] = None,
+    shard_resource: Annotated[
+        str,
+        typer.Option(
+            envvar="AUGENBLICK_SHARD_RESOURCE",
+            help="With --ray: shards run on the nodes that offer this Ray resource.",
+        ),
+    ] = "",
     shared_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -141,6 +148,7 @@ def serve(
         http=http,
         clock=clock,
         ray=ray,
+        shard_resource=shard_resource,
         shared_key_file=shared_key_file,
         tls_cert=tls_cert,
         tls_key=tls_key,

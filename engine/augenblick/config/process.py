@@ -13,7 +13,9 @@ class ProcessSettings:
     """One for all processes of an engine.
 
     `coordinator` is the address everybody dials ("host:port"); `link_host` is where each process
-    listens for the others. The cluster secret is not in here: it comes from a file or the
+    listens for the others, "" for the address by which its machine reaches the coordinator.
+    `home_resource` and `shard_resource` are the Ray resources of the nodes for shards and for all
+    others, "" for any node. The cluster secret is not in here: it comes from a file or the
     environment of each machine (`config.secret`).
     """
 
@@ -30,6 +32,8 @@ class ProcessSettings:
     log_level: str = "info"
     now_limit_ms: int = 2**63 - 1
     memory_bytes_max: int = 0
+    home_resource: str = ""
+    shard_resource: str = ""
 
 
 @dataclass(frozen=True, slots=True)

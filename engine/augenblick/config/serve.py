@@ -15,6 +15,7 @@ class ServeOptions:
     """The flags of `augenblick serve`; `check` raises UsageError for what cannot be meant.
 
     Gateway number i listens at the ports given + i. A port of 0 is any free one (one gateway).
+    With `ray`, everything but the shards runs on the launcher's node.
     """
 
     plan: str
@@ -25,6 +26,7 @@ class ServeOptions:
     http: str = "127.0.0.1:8080"
     clock: str | None = None
     ray: str | None = None
+    shard_resource: str = ""
     shared_key_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -46,6 +48,8 @@ class ServeOptions:
             raise UsageError(f"--gateways is 1 to {limits.gateways_max}, not {self.gateways}")
         if self.clock not in (None, "wall", "event"):
             raise UsageError(f"--clock is wall or event, not {self.clock!r}")
+        if self.shard_resource and self.ray is None:
+            raise UsageError("--shard-resource places shards in a Ray that is joined: add --ray")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("--tls-cert and --tls-key belong together")
         for flag, path in (

@@ -23,8 +23,9 @@ from augenblick.config.serve import ServeOptions, numbered
 from augenblick.core.routing import gateway_name, host_name
 from augenblick.durability import cluster_file
 from augenblick.durability.directory import DirectoryLock
-from augenblick.errors import EngineUnavailable
+from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
+from augenblick.link.addresses import address_towards
 from augenblick.plan.compiler import compile_plan
 from augenblick.plan.load import load_plan
 from augenblick.plan.program import Program
@@ -68,6 +69,7 @@ class Engine:
         options.check()
         path = plan_path(options.plan)
         program = compile_plan(load_plan(path))
+        _check_plugins(program, options)
         engine = Engine(options, program, path.read_text(encoding="utf-8-sig"))
         for index in range(options.gateways):
             forward = settle("--forward", numbered(options.forward, index))
@@ -86,7 +88,8 @@ class Engine:
         self._lock = DirectoryLock(data)
         self._lock.take()
         cluster = cluster_file.load_or_create(data)
-        cluster_secret = secret.load_or_create(data / secret.SECRET_FILE)
+        given = os.environ.get(secret.SECRET_VARIABLE)
+        cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
         secret.load_or_create(data / secret.TOKEN_FILE)
         ray_address = self.options.ray or await self._start_ray(cluster_secret)
         self.times.ray = time.monotonic() - began
@@ -156,7 +159,7 @@ class Engine:
     def _process_settings(self, cluster: cluster_file.Cluster) -> ProcessSettings:
         options = self.options
         clock = options.clock or self.program.clock or "wall"
-        host = "127.0.0.1" if options.ray is None else _own_address()
+        host = "127.0.0.1" if options.ray is None else address_towards(options.ray)
         return ProcessSettings(
             cluster_id=cluster.cluster_id,
             hash_key=cluster.hash_key,
@@ -164,12 +167,14 @@ class Engine:
             plan_text=self.plan_text,
             data=options.data.absolute(),
             coordinator=f"{host}:{free_port(host)}",
-            link_host=host,
+            link_host=host if options.ray is None else "",
             shards=options.shards,
             gateways=options.gateways,
             is_event_clock=clock == "event",
             log_level=options.log_level,
             memory_bytes_max=options.memory_bytes_max,
+            home_resource="" if options.ray is None else f"node:{host}",
+            shard_resource=options.shard_resource,
         )
 
     def _start_processes(self, ray_address: str, settings: ProcessSettings) -> None:
@@ -237,6 +242,16 @@ class Engine:
             _leave_ray()
 
 
+def _check_plugins(program: Program, options: ServeOptions) -> None:
+    """Custom triggers come from named packages only."""
+    for trigger in program.triggers:
+        package = trigger.actor.partition(":")[0].partition(".")[0]
+        if trigger.kind == "actor" and package not in options.plugins:
+            raise UsageError(
+                f"trigger {trigger.name!r} runs {trigger.actor}: allow it with --plugins {package}"
+            )
+
+
 def _import_ray() -> None:
     import augenblick.actors.remote  # noqa: F401
 
@@ -246,9 +261,15 @@ def _join_ray(address: str) -> None:
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
-    ray.init(
-        address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
-    )
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+        )
+    except ConnectionError as error:
+        raise EngineUnavailable(f"no Ray can be joined at {address}: {error}") from None
 
 
 def _leave_ray() -> None:
@@ -256,9 +277,3 @@ def _leave_ray() -> None:
     import ray
 
     ray.shutdown()
-
-
-def _own_address() -> str:
-    import ray
-
-    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
