@@ -11,7 +11,7 @@ def test_loopback(peer):
     assert address_towards(peer).startswith(("127.", "::1"))
 
 
-@pytest.mark.parametrize("peer", ["", "host", "127.0.0.1:x", "no such host:1", "127.0.0.1:99999"])
+@pytest.mark.parametrize("peer", ["", "host", "127.0.0.1:x", "no such host:1"])
 def test_no_way(peer):
     with pytest.raises(UsageError, match="there is no way to"):
         address_towards(peer)
