@@ -1,0 +1,1 @@
+"""What every scenario is built of: events, the engine under test, load, recording, reports."""

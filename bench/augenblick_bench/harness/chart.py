@@ -1,0 +1,61 @@
+"""The results of one scenario as a picture. Needs matplotlib, of the extra `bench`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from augenblick_bench.harness.report import Result
+
+
+def draw(results: Sequence[Result], path: Path) -> bool:
+    """Write the chart as PNG; False if matplotlib is not installed."""
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        return False
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with_curve = [result for result in results if result.curve_ms]
+    columns = 2 if with_curve else 1
+    figure, axes = plt.subplots(1, columns, figsize=(6 * columns, 4.5), squeeze=False)
+    _draw_rates(axes[0][0], results)
+    if with_curve:
+        _draw_latencies(axes[0][1], with_curve)
+    figure.suptitle(results[0].scenario)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return True
+
+
+def _draw_rates(axis: Any, results: Sequence[Result]) -> None:
+    """Two bars for each run: by the wall clock and by all CPU used."""
+    places = range(len(results))
+    bars = {
+        "events/s": [result.events_per_s / 1e6 for result in results],
+        "events/s per core used": [result.events_per_s_per_core / 1e6 for result in results],
+    }
+    for index, (name, heights) in enumerate(bars.items()):
+        drawn = axis.bar([at + 0.4 * index for at in places], heights, 0.38, label=name)
+        axis.bar_label(drawn, fmt="%.2f", fontsize=8)
+    names = [result.variant or result.scenario for result in results]
+    axis.set_xticks([at + 0.2 for at in places], names, rotation=15, ha="right", fontsize=8)
+    axis.set_ylabel("million events per second")
+    axis.legend(fontsize=8)
+
+
+def _draw_latencies(axis: Any, results: Sequence[Result]) -> None:
+    """Latency over the percentile, in nines."""
+    for result in results:
+        shares = [1 / (1 - percentile / 100) for percentile, _ in result.curve_ms]
+        values = [latency for _, latency in result.curve_ms]
+        axis.plot(shares, values, label=f"{result.variant} {result.facts.get('latency_of', '')}")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xticks([1, 10, 100, 1000, 10_000], ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"])
+    axis.set_xlabel("share of the firings or frames")
+    axis.set_ylabel("ms")
+    axis.grid(visible=True, which="both", alpha=0.3)
+    axis.legend(fontsize=8)

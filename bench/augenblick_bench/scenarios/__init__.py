@@ -1,0 +1,12 @@
+"""Scenarios, one to a file; the file's name is the scenario's."""
+
+from augenblick.registry import Registry
+from augenblick_bench.harness.scenario import Scenario
+
+SCENARIOS: Registry[Scenario] = Registry(
+    kind="bench scenario",
+    package="augenblick_bench.scenarios",
+    constant="SCENARIO",
+    base=Scenario,
+    group="augenblick.bench_scenarios",
+)
