@@ -2,7 +2,7 @@
 """Reading a routed event's map for the kernel."""
 from libc.string cimport memcmp
 
-from augenblick_native.cursor cimport Cursor, cursor_over
+from augenblick_native.cursor cimport Cursor, cursor_over, left
 from augenblick_native.hash cimport name_hash
 from augenblick_native.msgpack cimport (
     VALUE_INT, VALUE_STR, read_map_header, read_text, read_value, skip_value,
@@ -43,16 +43,15 @@ cdef inline bint is_key(const uint8_t* key, uint32_t size, const char* text, uin
 # props or context, at the cursor: their fields, and for props the whole map as bytes.
 cdef Status read_inner(const Plan* plan, Event* event, Cursor* cursor, bint is_props) noexcept nogil:
     cdef const uint8_t* at = cursor.at
-    cdef Cursor inner
-    cdef Status status = skip_value(cursor)
-    if status != STATUS_OK or at[0] == 0xC0:
-        return status
-    inner = cursor_over(at, cursor.at - at)
-    if not is_props:
-        return read_fields(&inner, &plan.context, event.fields)
-    event.props = at
-    event.props_bytes = <uint32_t>(cursor.at - at)
-    return read_fields(&inner, &plan.props, event.fields)
+    cdef Status status
+    if left(cursor) and at[0] == 0xC0:
+        cursor.at += 1
+        return STATUS_OK
+    status = read_fields(cursor, &plan.props if is_props else &plan.context, event.fields)
+    if is_props:
+        event.props = at
+        event.props_bytes = <uint32_t>(cursor.at - at)
+    return status
 
 
 cdef Status read_event(const Plan* plan, Event* event, const uint8_t* body, uint32_t size) noexcept nogil:

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from augenblick_native.buffer cimport pack_array, pack_map, pack_nil, pack_str, put_bytes
-from augenblick_native.decode cimport operand, read_event
+from augenblick_native.decode cimport read_event
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX, ROW_ACTOR,
@@ -24,7 +24,7 @@ from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.table cimport user_id
 from augenblick_native.values cimport is_true, of_bool, pack_value
-from augenblick_native.window cimport group_of, pack_feature_map, read_feature
+from augenblick_native.window cimport event_group, pack_feature_map, read_feature
 
 cdef enum:
     EQUAL_FIRINGS_MAX = 64          # different firings of one trigger and user at one instant whose k is kept
@@ -61,12 +61,7 @@ cdef const Readers* user_readers() noexcept nogil:
 
 
 cdef bint group_for(Machine* machine, const TriggerRule* rule, const Event* event, Group* group) noexcept nogil:
-    cdef Value value
-    memset(group, 0, sizeof(Group))
-    if rule.group == OPERAND_NONE:
-        return False
-    value = operand(event, rule.group)
-    return group_of(machine, &value, group)
+    return event_group(machine, event, rule.group, group)
 
 
 cdef void set_group(Moment* moment, const Group* group) noexcept nogil:

@@ -17,7 +17,7 @@ from augenblick_native.groups cimport free_group
 from augenblick_native.machine cimport (
     COUNT_DEPTH_EXCEEDED, COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
     COUNTERS, EVENT_DEPTH_MAX, ROW_REFUSED, SLOT_KIND_ABSENCES, SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
-    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Event, Rise, Row,
+    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Event, FieldGroup, Rise, Row,
 )
 from augenblick_native.msgpack cimport Value
 from augenblick_native.panes cimport take_closed_panes
@@ -120,7 +120,7 @@ cdef class Kernel:
         self.machine.depth = -1
         self.machine.when_before = <uint8_t*>calloc(EVENT_DEPTH_MAX, self.program.plan.trigger_count + 1)
         self.machine.caused = <Caused*>calloc(EVENT_DEPTH_MAX * (self.program.plan.segment_count + 1), sizeof(Caused))
-        per_depth = (self.program.plan.field_count + 1) * sizeof(Value)
+        per_depth = (self.program.plan.field_count + 1) * (sizeof(Value) + sizeof(FieldGroup))
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
         self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX, per_depth)
         if (
@@ -135,7 +135,8 @@ cdef class Kernel:
         for depth in range(EVENT_DEPTH_MAX):
             event = &self.machine.events[depth]
             event.fields = <Value*>(self.fields + depth * per_depth)
-            event.selected = <uint32_t*>(event.fields + self.program.plan.field_count + 1)
+            event.groups = <FieldGroup*>(event.fields + self.program.plan.field_count + 1)
+            event.selected = <uint32_t*>(event.groups + self.program.plan.field_count + 1)
         if emit_windows:
             for depth in range(self.program.plan.feature_count):
                 if self.program.plan.features[depth].window in (WINDOW_TUMBLING, WINDOW_HOPPING):

@@ -77,6 +77,18 @@ cdef struct PaneRow:
     int64_t sum_high
     uint64_t sum_low
 
+# A group's value as msgpack.
+cdef struct Group:
+    const uint8_t* data             # NULL: no group
+    uint16_t size
+    uint32_t hashed
+
+# The group that one field of the event names, once it was asked for.
+cdef struct FieldGroup:
+    Group group
+    uint32_t generation
+    bint is_group
+
 # The event at hand, client's or derived.  Views point into the batch, or into Machine.scratch for derived ones.
 cdef struct Event:
     int32_t event_id                # -1: a name that no rule names
@@ -93,6 +105,7 @@ cdef struct Event:
     const uint8_t* props            # msgpack map; NULL: none
     uint32_t props_bytes
     Value* fields                   # [field]
+    FieldGroup* groups              # [field]
     uint32_t* selected              # [selector]: 2 * generation + truth, see predicate.selects
     uint32_t generation
     int64_t session_start_ms        # of the session it belongs to; NO_TIME_MS none

@@ -3,11 +3,10 @@
 # A user may look at thousands of products within a sequence's reach; in their own record each would be a cell to walk past.
 from libc.stdint cimport int64_t
 
-from augenblick_native.machine cimport Machine
+from augenblick_native.machine cimport Group, Machine
 from augenblick_native.program cimport TriggerRule
 from augenblick_native.record cimport Keeper
 from augenblick_native.state cimport User
-from augenblick_native.window cimport Group
 
 cdef enum:
     MATCH_VALUES_MAX = 16384        # of one user; engine/augenblick/limits.py: match_values_max

@@ -11,12 +11,12 @@ from libc.string cimport memcmp, memcpy, memset
 from augenblick_native.buffer cimport put_bytes
 from augenblick_native.decode cimport operand
 from augenblick_native.hash cimport mix64
-from augenblick_native.machine cimport COUNT_METRIC_GROUPS_OTHER, PaneRow, floor_to, plus
+from augenblick_native.machine cimport COUNT_METRIC_GROUPS_OTHER, Group, PaneRow, floor_to, plus
 from augenblick_native.msgpack cimport VALUE_INT, Value
 from augenblick_native.program cimport AGGREGATE_COUNT, OPERAND_NONE
 from augenblick_native.state cimport NEVER_MS, PaneTable
 from augenblick_native.values cimport as_float, has_value, is_number, of_text
-from augenblick_native.window cimport Group, group_of
+from augenblick_native.window cimport event_group, group_of
 
 cdef extern from *:
     """
@@ -158,18 +158,12 @@ cdef bint count_event(Machine* machine, uint32_t metric, Event* event, bint dry)
     cdef int64_t start_ms = floor_to(event.time_ms, rule.size_ms)
     cdef int64_t end_ms = plus(start_ms, rule.size_ms)
     cdef Value value
-    cdef Value grouped
     cdef Group group
     cdef Pane* pane
     if end_ms < machine.clock_ms:
         return False
-    memset(&group, 0, sizeof(Group))
-    if rule.by != OPERAND_NONE:
-        grouped = operand(event, rule.by)
-        if dry:
-            return has_value(&grouped)
-        if not group_of(machine, &grouped, &group):
-            return False
+    if not event_group(machine, event, rule.by, &group) and rule.by != OPERAND_NONE:
+        return False
     if rule.value != OPERAND_NONE:
         value = operand(event, rule.value)
         if not (has_value(&value) if rule.aggregate == AGGREGATE_COUNT else is_number(&value)):

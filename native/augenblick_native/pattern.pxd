@@ -2,9 +2,8 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 
 from augenblick_native.buffer cimport Buffer
-from augenblick_native.machine cimport Event, Machine
+from augenblick_native.machine cimport Event, Group, Machine
 from augenblick_native.program cimport TriggerRule
-from augenblick_native.window cimport Group
 
 cdef enum:
     WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5

@@ -1,13 +1,12 @@
 # cython: language_level=3
 """Sequences.
 
-Cells: absence_slot (one per `match` value): AbsenceHead, cause, in order of arming; waiting_slot: WaitingHead, group,
+Cells: absence_slot (one per `match` value): AbsenceHead, cause, in order of arming; waiting_slot: Queue, then WaitingHead, group,
 identity, cause, in order of (time, arrival).  Every item is padded to 8 bytes and says its own size.  Partials: partials.pyx.
 """
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from augenblick_native.buffer cimport buffer_room, pack_int, pack_map, pack_str, put_bytes
-from augenblick_native.decode cimport operand
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, COUNT_WAITING_FORCED, plus,
@@ -22,7 +21,7 @@ from augenblick_native.record cimport (
 )
 from augenblick_native.state cimport NEVER_MS
 from augenblick_native.values cimport has_value, pack_value
-from augenblick_native.window cimport group_of
+from augenblick_native.window cimport event_group
 
 cdef struct AbsenceHead:
     int64_t deadline_ms
@@ -72,7 +71,6 @@ cdef void pack_cause(Buffer* buffer, const Event* event) noexcept nogil:
 
 cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Taken* taken) noexcept nogil:
     cdef uint32_t index
-    cdef Value value
     cdef size_t at
     memset(taken, 0, sizeof(Taken))
     for index in range(rule.steps_count):
@@ -82,10 +80,8 @@ cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Take
         taken.mask |= MASK_NOT
     if taken.mask == 0 and (not rule.strict or event.derived):
         return False
-    if rule.match != OPERAND_NONE:
-        value = operand(event, rule.match)
-        if not group_of(machine, &value, &taken.group):
-            return False
+    if not event_group(machine, event, rule.match, &taken.group) and rule.match != OPERAND_NONE:
+        return False
     taken.time_ms = event.time_ms
     taken.derived = event.derived
     if buffer_room(&machine.scratch, 512 + event.name.size * 2 + event.id.size * 2 + event.props_bytes) == NULL:
@@ -94,10 +90,11 @@ cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Take
     pack_identity(&machine.scratch, event, &taken.identity_parts)
     taken.identity = machine.scratch.data + at
     taken.identity_bytes = <uint32_t>(machine.scratch.size - at)
-    at = machine.scratch.size
-    pack_cause(&machine.scratch, event)
-    taken.cause = machine.scratch.data + at
-    taken.cause_bytes = <uint32_t>(machine.scratch.size - at)
+    if taken.mask & (<uint32_t>1 << (rule.steps_count - 1)):        # only the last positive step is a cause
+        at = machine.scratch.size
+        pack_cause(&machine.scratch, event)
+        taken.cause = machine.scratch.data + at
+        taken.cause_bytes = <uint32_t>(machine.scratch.size - at)
     return True
 
 
@@ -128,6 +125,18 @@ cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noex
         machine.keeper.user.stamp += 1
         group_head(cell_at(machine.keeper.user, offset)).touched = machine.keeper.user.stamp
     return offset
+
+
+# Head of the waiting cell: how many wait; where in the payload the first and the last lie, and where the last ends.
+cdef struct Queue:
+    uint32_t count
+    uint32_t first_at
+    uint32_t last_at
+    uint32_t end_at
+
+
+cdef inline Queue* queue_at(Machine* machine, uint32_t offset) noexcept nogil:
+    return <Queue*>payload(machine.keeper.user, offset)
 
 
 cdef inline void drop_if_empty(Machine* machine, uint32_t offset) noexcept nogil:
@@ -279,23 +288,51 @@ cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) 
 
 # Events that wait
 
+# Room for `size` more bytes behind the last waiting event.  A queue that is read and written needs no bytes moved for long.
+cdef bint make_room(Machine* machine, uint32_t offset, uint32_t size) noexcept nogil:
+    cdef Queue* queue = queue_at(machine, offset)
+    cdef uint32_t whole = payload_bytes(machine.keeper.user, offset)
+    cdef uint32_t dead = queue.first_at - <uint32_t>sizeof(Queue)
+    if queue.end_at + size <= whole:
+        return True
+    if queue.end_at - dead + size <= whole and dead * 2 >= whole:
+        memmove(<uint8_t*>queue + sizeof(Queue), <uint8_t*>queue + queue.first_at, queue.end_at - queue.first_at)
+        queue.first_at -= dead
+        queue.last_at -= dead
+        queue.end_at -= dead
+        return True
+    return widen(&machine.keeper, offset, whole, pad8(max(size, whole // 2)))
+
+
 cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
     cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
     cdef uint32_t whole = <uint32_t>sizeof(WaitingHead) + pad8(
         taken.group.size + taken.identity_bytes + taken.cause_bytes
     )
-    cdef uint32_t at = 0
+    cdef uint32_t at
+    cdef Queue* queue
     cdef WaitingHead* waiting
     cdef uint8_t* data
     if offset == 0:
-        offset = add_cell(&machine.keeper, rule.waiting_slot, NULL, 0, 0, 0)
-    while offset and at < payload_bytes(machine.keeper.user, offset):
-        if waiting_at(machine, offset, at).time_ms > taken.time_ms:
-            break
-        at += waiting_at(machine, offset, at).size
-    if offset == 0 or not widen(&machine.keeper, offset, at, whole):
+        offset = add_cell(&machine.keeper, rule.waiting_slot, NULL, 0, 0, sizeof(Queue) + whole)
+        if offset != 0:
+            queue = queue_at(machine, offset)
+            queue.first_at = queue.last_at = queue.end_at = sizeof(Queue)
+    if offset == 0 or not make_room(machine, offset, whole):
         machine.counters[COUNT_STATE_FULL] += 1
         return False
+    queue = queue_at(machine, offset)
+    at = queue.end_at
+    if queue.count and waiting_at(machine, offset, queue.last_at).time_ms > taken.time_ms:
+        at = queue.first_at
+        while waiting_at(machine, offset, at).time_ms <= taken.time_ms:
+            at += waiting_at(machine, offset, at).size
+        memmove(<uint8_t*>queue + at + whole, <uint8_t*>queue + at, queue.end_at - at)
+        queue.last_at += whole
+    else:
+        queue.last_at = at
+    queue.count += 1
+    queue.end_at += whole
     waiting = waiting_at(machine, offset, at)
     waiting.time_ms = taken.time_ms
     waiting.size = whole
@@ -315,17 +352,13 @@ cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) no
 cdef int64_t next_waiting_ms(Machine* machine, const TriggerRule* rule) noexcept nogil:
     """The instant at which the first waiting event is taken: at once when too many wait."""
     cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
-    cdef uint32_t at = 0
-    cdef uint32_t count = 0
-    if offset == 0:
+    cdef int64_t first_ms
+    if offset == 0 or queue_at(machine, offset).count == 0:
         return NEVER_MS
-    while at < payload_bytes(machine.keeper.user, offset):
-        count += 1
-        at += waiting_at(machine, offset, at).size
-    if count > WAITING_MAX:
-        machine.counters[COUNT_WAITING_FORCED] += 1
-        return min(waiting_at(machine, offset, 0).time_ms, plus(machine.clock_ms, -1))
-    return waiting_at(machine, offset, 0).time_ms
+    first_ms = waiting_at(machine, offset, queue_at(machine, offset).first_at).time_ms
+    if queue_at(machine, offset).count > WAITING_MAX:
+        return min(first_ms, plus(machine.clock_ms, -1))
+    return first_ms
 
 
 cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) noexcept nogil:
@@ -334,9 +367,10 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
     cdef uint8_t* data
     cdef uint32_t size
     memset(taken, 0, sizeof(Taken))
-    if offset == 0:
+    if offset == 0 or queue_at(machine, offset).count == 0:
         return False
-    waiting = waiting_at(machine, offset, 0)
+    machine.counters[COUNT_WAITING_FORCED] += queue_at(machine, offset).count > WAITING_MAX
+    waiting = waiting_at(machine, offset, queue_at(machine, offset).first_at)
     size = waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes
     data = buffer_room(&machine.scratch, size)
     if data != NULL:
@@ -353,6 +387,8 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
         taken.identity_parts = waiting.identity_parts
         taken.cause = data + waiting.group_bytes + waiting.identity_bytes
         taken.cause_bytes = waiting.cause_bytes
-    narrow(machine.keeper.user, offset, 0, waiting.size)
-    drop_if_empty(machine, offset)
+    queue_at(machine, offset).first_at += waiting.size
+    queue_at(machine, offset).count -= 1
+    if queue_at(machine, offset).count == 0:
+        remove_cell(machine.keeper.user, offset)
     return data != NULL

@@ -15,7 +15,7 @@ from augenblick_native.firing cimport (
 )
 from augenblick_native.machine cimport (
     COUNT_DEPTH_EXCEEDED, COUNT_EVENTS, COUNT_LATE, COUNT_LATE_PARTLY, COUNT_SESSIONS_CLOSED, COUNT_SESSIONS_STARTED,
-    COUNT_STATE_FULL, COUNT_USERS_EXPIRED, EVENT_DEPTH_MAX, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
+    COUNT_STATE_FULL, COUNT_USERS_EXPIRED, EVENT_DEPTH_MAX, Group, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
     SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Moment, Row, SlotRule, plus,
 )
 from augenblick_native.msgpack cimport VALUE_MISSING, Value, missing
@@ -40,7 +40,7 @@ from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport arm, disarm
 from augenblick_native.values cimport is_true, of_int, of_text, pack_value
 from augenblick_native.window cimport (
-    FED_LATE, FED_TAKEN, Group, close_window, drop_session, feed, merge_session, next_change_ms, next_end_ms,
+    FED_LATE, FED_TAKEN, close_window, drop_session, feed, merge_session, next_change_ms, next_end_ms,
     purge_window, reset_since,
 )
 

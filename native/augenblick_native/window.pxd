@@ -1,18 +1,15 @@
 # A feature's panes inside the user's record: what an event adds, what an instant reads, what closes when.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint8_t
 
-from augenblick_native.machine cimport Event, Machine, Moment
+from augenblick_native.machine cimport Event, Group, Machine, Moment
 from augenblick_native.msgpack cimport Value
 from augenblick_native.program cimport FeatureRule
 
-# A group's value as msgpack in the call's scratch.
-cdef struct Group:
-    const uint8_t* data         # NULL: no group
-    uint16_t size
-    uint32_t hashed
-
-# False where the value is no group (missing, null, too long).
+# The group that a value names, as msgpack in the call's scratch.  False: none (missing, null, too long).
 cdef bint group_of(Machine* machine, const Value* value, Group* group) noexcept nogil
+
+# The group that an operand of the event names; kept for the event.  False and zeros: none.
+cdef bint event_group(Machine* machine, const Event* event, int32_t index, Group* group) noexcept nogil
 
 # What became of an event at a feature.
 cdef enum Fed:

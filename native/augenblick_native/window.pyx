@@ -16,7 +16,7 @@ from augenblick_native.decode cimport operand
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_GROUPS_EVICTED, COUNT_SINCE_IGNORED, COUNT_STATE_FULL, COUNT_VALUES_TOO_LONG, GROUP_BYTES_MAX,
-    VALUE_BYTES_MAX, floor_to, plus,
+    VALUE_BYTES_MAX, FieldGroup, floor_to, plus,
 )
 from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, VALUE_OTHER, VALUE_STR, missing
 from augenblick_native.predicate cimport selects
@@ -47,6 +47,24 @@ cdef bint group_of(Machine* machine, const Value* value, Group* group) noexcept 
     group.size = <uint16_t>(machine.scratch.size - at)
     group.hashed = <uint32_t>name_hash(group.data, group.size)
     return True
+
+
+cdef bint event_group(Machine* machine, const Event* event, int32_t index, Group* group) noexcept nogil:
+    cdef FieldGroup* kept
+    cdef Value value
+    memset(group, 0, sizeof(Group))
+    if index < 0:
+        if index == OPERAND_NONE:
+            return False
+        value = operand(event, index)
+        return group_of(machine, &value, group)
+    kept = &event.groups[index]
+    if kept.generation != event.generation:
+        memset(&kept.group, 0, sizeof(Group))
+        kept.is_group = group_of(machine, &event.fields[index], &kept.group)
+        kept.generation = event.generation
+    group[0] = kept.group
+    return kept.is_group
 
 
 cdef inline uint32_t header_bytes(const FeatureRule* rule) noexcept nogil:
@@ -177,7 +195,6 @@ cdef bint fits(Machine* machine, const FeatureRule* rule, const Event* event) no
 
 cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry) noexcept nogil:
     cdef Value value = missing()
-    cdef Value grouped
     cdef Group group
     cdef uint32_t offset
     cdef bint fresh
@@ -188,14 +205,8 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
         return FED_NOT
     if not taken_value(machine, rule, event, &value):
         return FED_NOT
-    memset(&group, 0, sizeof(Group))
-    if rule.by != OPERAND_NONE:
-        grouped = operand(event, rule.by)
-        if dry:
-            if not has_value(&grouped):
-                return FED_NOT
-        elif not group_of(machine, &grouped, &group):
-            return FED_NOT
+    if not event_group(machine, event, rule.by, &group) and rule.by != OPERAND_NONE:
+        return FED_NOT
     if not fits(machine, rule, event):
         if rule.window == WINDOW_SINCE and not dry:
             machine.counters[COUNT_SINCE_IGNORED] += 1
