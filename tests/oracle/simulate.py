@@ -100,7 +100,7 @@ class Run:
         for watermark in (self.largest + 1, END_OF_TIME) if drain else (self.largest + 1,):
             self._advance(watermark)
             self.metrics.advance(watermark, is_drain=watermark == END_OF_TIME)
-        self._print()
+            self._print()
 
     def _dead_letter(self, reason: str, line: Any) -> None:
         time = line.get("time") if isinstance(line, dict) else None
