@@ -180,16 +180,18 @@ stop_phase_ms_max: Final = 10_000  # one phase of the orderly stop
 tick_ms: Final = 10  # of every core; a deadline is noticed within that
 
 # ownership of directories
-lock_patience_seconds: Final = 5.0  # a silent owner of a directory lives so long, then it is killed
+lock_patience_seconds: Final = 5.0  # an owner that gave no sign of life for so long is killed
 lock_poll_seconds: Final = 0.02  # a killed owner's lock is free within 2 ms
-lock_wait_seconds_max: Final = 20.0  # then taking a directory over has failed
+lock_wait_seconds_max: Final = 10.0  # then the owner of a directory keeps it
 
-# ray: the Ray that `serve` starts
+# ray: the Ray that `serve` starts or joins
+processes_end_seconds_max: Final = 20.0  # actors of an earlier start, also on a slow node
 process_log_bytes_max: Final = 50_000_000  # standard output of one process; one older file is kept
 ray_folder_bytes_max: Final = 20  # Ray adds 75 to 85 for a socket's name; the system allows 107
 ray_start_seconds_max: Final = 60.0  # a slow machine's first start reads 200 MB from disk
 ray_stop_seconds_max: Final = 5.0  # for killed processes to be gone
 ready_seconds_max: Final = 60.0  # from Ray's start to every process connected
+shard_nodes_seconds_max: Final = 120.0  # for machines to join; then those that are there do
 stop_seconds_max: Final = 45.0  # the orderly stop; each of its four phases is bounded too
 
 # size of one engine

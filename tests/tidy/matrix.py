@@ -76,7 +76,7 @@ ROWS: dict[str, Row] = {
 
 # Only these may import them, whatever their row says.
 RESERVED = {
-    "ray": frozenset({"augenblick.actors", "augenblick.runtime.cluster"}),
+    "ray": frozenset({"augenblick.actors", "augenblick.runtime.cluster_ray"}),
     "augenblick_native": frozenset(
         {"augenblick.binding", "augenblick_native", "augenblick_bench", "micro"}
     ),

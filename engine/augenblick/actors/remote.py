@@ -57,13 +57,6 @@ def start_shard(settings: ProcessSettings, index: int, incarnation: int) -> Any:
     return start_process(name, settings, "shard", index, incarnation, restarts=False)
 
 
-def end_processes(cluster_namespace: str) -> None:
-    """End every process of a cluster, for good."""
-    for found in ray.util.list_named_actors(all_namespaces=True):
-        if found["namespace"] == cluster_namespace:
-            ray.kill(ray.get_actor(found["name"], cluster_namespace), no_restart=True)
-
-
 def start_shard_later(settings: ProcessSettings) -> Callable[[int, int], None]:
     """For the coordinator's loop: a function that asks for a shard without blocking it."""
 

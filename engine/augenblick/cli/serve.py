@@ -65,6 +65,13 @@ def serve(
             help="With --ray: shards run on the nodes that offer this Ray resource.",
         ),
     ] = "",
+    shard_nodes: Annotated[
+        int,
+        typer.Option(
+            envvar="AUGENBLICK_SHARD_NODES",
+            help="With --shard-resource: wait for so many such nodes, to spread the shards.",
+        ),
+    ] = 0,
     shared_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -149,6 +156,7 @@ def serve(
         clock=clock,
         ray=ray,
         shard_resource=shard_resource,
+        shard_nodes=shard_nodes,
         shared_key_file=shared_key_file,
         tls_cert=tls_cert,
         tls_key=tls_key,

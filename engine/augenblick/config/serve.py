@@ -27,6 +27,7 @@ class ServeOptions:
     clock: str | None = None
     ray: str | None = None
     shard_resource: str = ""
+    shard_nodes: int = 0
     shared_key_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -50,6 +51,10 @@ class ServeOptions:
             raise UsageError(f"--clock is wall or event, not {self.clock!r}")
         if self.shard_resource and self.ray is None:
             raise UsageError("--shard-resource places shards in a Ray that is joined: add --ray")
+        if not 0 <= self.shard_nodes <= limits.shards_max:
+            raise UsageError(f"--shard-nodes is 0 to {limits.shards_max}, not {self.shard_nodes}")
+        if self.shard_nodes and not self.shard_resource:
+            raise UsageError("--shard-nodes counts nodes by what they offer: add --shard-resource")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("--tls-cert and --tls-key belong together")
         for flag, path in (

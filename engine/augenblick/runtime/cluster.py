@@ -25,7 +25,6 @@ from augenblick.durability import cluster_file
 from augenblick.durability.directory import DirectoryLock
 from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
-from augenblick.link.addresses import address_towards
 from augenblick.plan.compiler import compile_plan
 from augenblick.plan.load import load_plan
 from augenblick.plan.program import Program
@@ -33,6 +32,8 @@ from augenblick.runtime.control import ControlLink
 from augenblick.runtime.follow import FollowedProcesses
 from augenblick.runtime.ports import free_port, settle
 from augenblick.runtime.ray_node import RayNode
+
+LOG = logging.getLogger("augenblick")
 
 
 @dataclass(slots=True)
@@ -71,10 +72,8 @@ class Engine:
         program = compile_plan(load_plan(path))
         _check_plugins(program, options)
         engine = Engine(options, program, path.read_text(encoding="utf-8-sig"))
-        for index in range(options.gateways):
-            forward = settle("--forward", numbered(options.forward, index))
-            http = settle("--http", numbered(options.http, index))
-            engine.addresses.append((forward, http))
+        if options.ray is None:
+            engine._settle_ports()
         return engine
 
     async def start(self, watch_signals: Callable[[], None]) -> None:
@@ -93,11 +92,9 @@ class Engine:
         secret.load_or_create(data / secret.TOKEN_FILE)
         ray_address = self.options.ray or await self._start_ray(cluster_secret)
         self.times.ray = time.monotonic() - began
-        settings = self._process_settings(cluster)
-        await asyncio.to_thread(self._start_processes, ray_address, settings)
+        coordinator = await asyncio.to_thread(self._start_processes, ray_address, cluster)
         watch_signals()
         self.times.processes = time.monotonic() - began
-        coordinator = settings.coordinator
         self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
         await self._wait_ready()
         await asyncio.to_thread(_leave_ray)
@@ -156,10 +153,15 @@ class Engine:
         await importing
         return address
 
-    def _process_settings(self, cluster: cluster_file.Cluster) -> ProcessSettings:
+    def _settle_ports(self) -> None:
+        for index in range(self.options.gateways):
+            forward = settle("--forward", numbered(self.options.forward, index))
+            http = settle("--http", numbered(self.options.http, index))
+            self.addresses.append((forward, http))
+
+    def _process_settings(self, cluster: cluster_file.Cluster, host: str) -> ProcessSettings:
         options = self.options
         clock = options.clock or self.program.clock or "wall"
-        host = "127.0.0.1" if options.ray is None else address_towards(options.ray)
         return ProcessSettings(
             cluster_id=cluster.cluster_id,
             hash_key=cluster.hash_key,
@@ -177,12 +179,37 @@ class Engine:
             shard_resource=options.shard_resource,
         )
 
-    def _start_processes(self, ray_address: str, settings: ProcessSettings) -> None:
-        """On a thread: join Ray and ask for every process; none is waited for."""
-        from augenblick.actors.remote import namespace, start_process, start_shard
+    def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> str:
+        """Join Ray and make room; returns the host for processes on this node.
 
-        _join_ray(ray_address)
-        self._namespace = namespace(settings.cluster_id)
+        A launcher that was killed leaves its processes in a Ray it had joined. The directory's lock
+        says that it is gone, and a second set of processes must not run beside the first.
+        """
+        from augenblick.actors.remote import namespace
+        from augenblick.runtime.cluster_ray import end_processes, join, wait_for_nodes
+
+        node_address = join(address)
+        self._namespace = namespace(cluster.cluster_id)
+        options = self.options
+        if options.ray is None:
+            return "127.0.0.1"
+        if ended := end_processes(self._namespace):
+            LOG.warning("ended %d processes of an earlier start; their state is lost", ended)
+        self._settle_ports()
+        if options.shard_resource:
+            found = wait_for_nodes(options.shard_resource, max(options.shard_nodes, 1))
+            if found < options.shard_nodes:
+                LOG.warning("only %d of %d nodes for shards are here", found, options.shard_nodes)
+        return node_address
+
+    def _start_processes(self, ray_address: str, cluster: cluster_file.Cluster) -> str:
+        """On a thread: join Ray and ask for every process; none is waited for.
+
+        Returns the coordinator's address.
+        """
+        from augenblick.actors.remote import start_process, start_shard
+
+        settings = self._process_settings(cluster, self._join_ray(ray_address, cluster))
         options = self.options
         incarnation = int(time.time() * 1000)
         start_process("coordinator", settings, "coordinator")
@@ -215,6 +242,7 @@ class Engine:
         if self._node is not None:
             logs = self._node.directory / "session_latest" / "logs"
             self._followed = FollowedProcesses(logs, sys.stdout.buffer, sys.stderr.buffer)
+        return settings.coordinator
 
     async def _wait_ready(self) -> None:
         try:
@@ -235,11 +263,11 @@ class Engine:
     def _end_processes(self) -> None:
         """On a thread: end the actors; our own Ray ends them with itself."""
         if self._namespace and self.options.ray is not None:
-            _join_ray(self.options.ray)
-            from augenblick.actors.remote import end_processes
+            from augenblick.runtime.cluster_ray import end_processes, join, leave
 
+            join(self.options.ray)
             end_processes(self._namespace)
-            _leave_ray()
+            leave()
 
 
 def _check_plugins(program: Program, options: ServeOptions) -> None:
@@ -253,27 +281,11 @@ def _check_plugins(program: Program, options: ServeOptions) -> None:
 
 
 def _import_ray() -> None:
-    import augenblick.actors.remote  # noqa: F401
-
-
-def _join_ray(address: str) -> None:
-    """Connect this process to Ray; only while processes are started or ended."""
-    import ray
-
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        ray.init(
-            address=address,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-        )
-    except ConnectionError as error:
-        raise EngineUnavailable(f"no Ray can be joined at {address}: {error}") from None
+    import augenblick.actors.remote
+    import augenblick.runtime.cluster_ray  # noqa: F401
 
 
 def _leave_ray() -> None:
-    """Disconnect; detached actors live on."""
-    import ray
+    from augenblick.runtime.cluster_ray import leave
 
-    ray.shutdown()
+    leave()

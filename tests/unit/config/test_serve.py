@@ -15,6 +15,9 @@ PLAIN = ServeOptions(plan="p.yaml", data=Path("d"))
     [
         ({"shards": 0}, "--shards is 1 to"),
         ({"gateways": 65}, "--gateways is 1 to"),
+        ({"shard_resource": "s"}, "add --ray"),
+        ({"ray": "h:1", "shard_nodes": 2}, "add --shard-resource"),
+        ({"ray": "h:1", "shard_resource": "s", "shard_nodes": -1}, "--shard-nodes is 0 to"),
         ({"clock": "sun"}, "--clock is wall or event"),
         ({"tls_cert": Path("x")}, "belong together"),
         ({"shared_key_file": Path("/nothing")}, "there is no file"),

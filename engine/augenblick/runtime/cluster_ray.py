@@ -1,0 +1,80 @@
+"""The launcher's dealings with Ray: join, look at the nodes, end processes, leave.
+
+Blocking calls for a thread of the launcher's. A process can join one Ray at a time; the launcher is
+joined only while it starts or ends processes, so that nothing of it hangs on Ray afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import ray
+
+from augenblick import limits
+from augenblick.errors import EngineUnavailable
+
+_POLL_SECONDS = 0.1
+
+
+def join(address: str) -> str:
+    """Connect this process to Ray; returns its node's address, by which other nodes reach it."""
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+        )
+    except ConnectionError as error:
+        raise EngineUnavailable(f"no Ray can be joined at {address}: {error}") from None
+    return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
+def leave() -> None:
+    """Disconnect; detached actors live on."""
+    ray.shutdown()
+
+
+def wait_for_nodes(resource: str, nodes: int) -> int:
+    """Wait until so many nodes offer the resource, within limits.shard_nodes_seconds_max.
+
+    Returns how many there are then, which may be fewer; none at all is EngineUnavailable.
+    """
+    deadline = time.monotonic() + limits.shard_nodes_seconds_max
+    while True:
+        nodes_known = ray.nodes()  # type: ignore[no-untyped-call]
+        found: int = sum(node["Alive"] and resource in node["Resources"] for node in nodes_known)
+        if found >= nodes:
+            return found
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    if not found:
+        raise EngineUnavailable(f"no node of this Ray offers the resource {resource}")
+    return found
+
+
+def end_processes(namespace: str) -> int:
+    """End every actor of the namespace for good and wait until their names are free.
+
+    Returns how many there were.
+    """
+    names = _names(namespace)
+    for name in names:
+        try:
+            ray.kill(ray.get_actor(name, namespace), no_restart=True)
+        except ValueError:  # it has ended by itself
+            continue
+    deadline = time.monotonic() + limits.processes_end_seconds_max
+    while _names(namespace):
+        if time.monotonic() > deadline:
+            raise EngineUnavailable("processes of an earlier start do not end")
+        time.sleep(_POLL_SECONDS)
+    return len(names)
+
+
+def _names(namespace: str) -> list[str]:
+    listed = ray.util.list_named_actors(all_namespaces=True)
+    return [one["name"] for one in listed if one["namespace"] == namespace]
