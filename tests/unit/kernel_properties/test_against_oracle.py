@@ -15,7 +15,7 @@ from tests.unit.kernel_properties.streams import streams
 
 KINDS = ("firing", "session", "window", "metric", "dead_letter")
 BATCHES = st.sampled_from((None, 1, 2, 7))
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(QUICK, max_examples=5_000)
 
 
