@@ -159,6 +159,7 @@ outbox_message_items_max: Final = 1_000  # per message, so that answers stay sma
 
 # simulate: one process over a file
 simulate_block_bytes: Final = 256 * 1024  # lines per call of the kernel: large enough to be quick
+simulate_line_bytes_max: Final = 4 * 1024 * 1024  # JSON of one event, all of it escaped
 
 # trigger hosts: custom triggers
 actor_batch_events_max: Final = 1_000  # per call of a custom class

@@ -76,9 +76,13 @@ class Sequence:
         match = self.trigger.match
         return None if match is None else group_text(event.value(match))
 
-    def take(self, event: Event) -> Match | None:
-        """Lets the event cancel, step and begin. The match that it completes, if any."""
+    def take(self, event: Event, clock: int) -> Match | None:
+        """Lets the event cancel, step and begin. The match that it completes, if any.
+
+        `clock` is the user's: partials that it is strictly past, `within` included, are given up.
+        """
         value = self.value_of(event)
+        self._give_up(value, clock)
         self._cancel(event, value)
         kept: list[Partial] = []
         complete: list[Partial] = []
@@ -113,6 +117,14 @@ class Sequence:
         kept.sort(key=lambda partial: partial.began)
         self.partials[value] = kept[-self.trigger.partial_max :]
         return match
+
+    def _give_up(self, value: str | None, clock: int) -> None:
+        within = self.trigger.within_ms
+        self.partials[value] = [
+            partial
+            for partial in self.partials.get(value, [])
+            if within is None or partial.taken[0].time + within >= clock
+        ]
 
     def _cancel(self, event: Event, value: str | None) -> None:
         if self.absence and event.is_selected(self.absence.selector):

@@ -165,7 +165,7 @@ class User:
             sequence.waiting.append(event)
 
     def _step(self, trigger: Trigger, event: Event) -> None:
-        match = self.sequences[trigger.name].take(event)
+        match = self.sequences[trigger.name].take(event, self.clock)
         if match is not None:
             self._fire(trigger, event.time, list(match.events), match)
 

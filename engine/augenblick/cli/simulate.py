@@ -1,27 +1,36 @@
-"""`augenblick simulate PLAN EVENTS`: try a plan on a file of events, without a server."""
+"""`augenblick simulate PLAN EVENTS`: a plan over a file of events, in this process."""
+
+from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
-from augenblick import limits
+from augenblick.cli._options import AsJson
 from augenblick.errors import UsageError, unknown_name
 from augenblick.examples import PREFIX, events_path, plan_path
 from augenblick.ingest.transports.replay import open_events
+from augenblick.limits import simulate_block_bytes
 from augenblick.plan import compile_plan, load_plan
-from augenblick.runtime.local import KINDS, Record, Simulation, blocks_of_lines
+from augenblick.runtime.local import KINDS, Record, Simulation, blocks_of_file
 
 app = typer.Typer()
+
+_PROGRESS_SECONDS: Final = 0.5
 
 
 @app.command()
 def simulate(
-    plan: Annotated[str, typer.Argument(help="The plan: a YAML file or example:NAME.")],
+    plan: Annotated[str, typer.Argument(help="The plan, a YAML file or example:NAME.")],
     events: Annotated[
         str | None,
         typer.Argument(
@@ -29,42 +38,131 @@ def simulate(
         ),
     ] = None,
     emit: Annotated[
-        str, typer.Option(help=f"Kinds of records, by commas: {', '.join(KINDS)}.")
+        str,
+        typer.Option(envvar="AUGENBLICK_EMIT", help=f"Kinds, comma between: {', '.join(KINDS)}."),
     ] = "firing",
+    summary: Annotated[
+        bool, typer.Option("--summary", envvar="AUGENBLICK_SUMMARY", help="Counts, at the end.")
+    ] = False,
     drain: Annotated[
-        bool, typer.Option("--drain/--no-drain", help="At the end of the file, go on in time.")
+        bool,
+        typer.Option(
+            "--drain/--no-drain", envvar="AUGENBLICK_DRAIN", help="At the end, go on in time."
+        ),
     ] = True,
     now: Annotated[
         str | None,
-        typer.Option(help="Refuse events that lie in the future of this instant (ISO 8601 or ms)."),
+        typer.Option(
+            envvar="AUGENBLICK_NOW",
+            help="Refuse events later than this by more than `future`: epoch ms or ISO 8601.",
+        ),
     ] = None,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Counts on standard error when it is done.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run a file of events through a plan and print what comes of it, one JSON object per line.
+    """Print what a plan makes of a file of events: one record a line, nothing else.
 
-    Only the events move time, and no action is carried out. Two runs print the same bytes.
+    No action is carried out. --summary goes to standard error, with --json as one JSON object.
     """
+    kinds = _kinds(emit)
+    now_ms = None if now is None else parse_instant_ms(now)
     program = compile_plan(load_plan(plan_path(plan)))
-    run = Simulation(
-        program, emit=_kinds(emit), now_limit_ms=None if now is None else parse_instant_ms(now)
-    )
-    began = time.monotonic()
-    printed: Counter[str] = Counter()
-    with open_events(str(events_path(_events(plan, events)))) as lines:
-        for block in blocks_of_lines(lines, limits.simulate_block_bytes):
-            _print(run.feed(block), printed)
-    _print(run.end(drain=drain), printed)
-    sys.stdout.flush()
+    run = _Run(Simulation(program, emit=kinds, now_limit_ms=now_ms))
+    try:
+        with open_events(str(events_path(_events(plan, events)))) as file:
+            run.over(file, drain=drain)
+    except BrokenPipeError:  # the reader has gone, as `head` does: what is buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
     if summary:
-        print(_summary(run, printed, time.monotonic() - began), file=sys.stderr)
+        _show_summary(run.summary(), as_json)
+
+
+@dataclass
+class _Run:
+    """One simulation, and what was printed of it."""
+
+    simulation: Simulation
+    records: Counter[str] = field(default_factory=Counter)
+    firings: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
+
+    def over(self, file: BinaryIO, *, drain: bool) -> None:
+        has_progress = sys.stderr.isatty() and not sys.stdout.isatty()
+        for block in blocks_of_file(file, simulate_block_bytes):
+            self._print(self.simulation.feed(block))
+            if has_progress and time.monotonic() - self.shown >= _PROGRESS_SECONDS:
+                self.shown = time.monotonic()
+                self._show_progress()
+        self._print(self.simulation.end(drain=drain))
+        if has_progress and self.shown > self.started + _PROGRESS_SECONDS:
+            self._show_progress()
+            print(file=sys.stderr)
+
+    def _print(self, records: Iterable[Record]) -> None:
+        lines = []
+        for record in records:
+            if record["kind"] == "firing":
+                self.firings[record["trigger"]] += 1
+            else:
+                self.records[record["kind"]] += 1
+            lines.append(_text(record))
+        if lines:
+            lines.append("")
+            sys.stdout.buffer.write("\n".join(lines).encode())
+            sys.stdout.buffer.flush()
+
+    def _show_progress(self) -> None:
+        seconds = time.monotonic() - self.started
+        line = f"\r{self.simulation.lines:,} lines, {self.simulation.lines / seconds:,.0f}/s, "
+        print(f"{line}{self.firings.total():,} firings ", end="", file=sys.stderr, flush=True)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything that was counted, for a person and for programs."""
+        kernel = self.simulation.kernel
+        return {
+            "lines": self.simulation.lines,
+            "seconds": round(time.monotonic() - self.started, 3),
+            "refused": dict(sorted(self.simulation.refused.items())),
+            "records": dict(self.records),
+            "firings": dict(sorted(self.firings.items())),
+            "users_left": kernel.users,
+            "counters": kernel.counters(),
+        }
+
+
+def _text(record: Record) -> str:
+    """A record as one line of strict JSON; a number that is not finite is null there."""
+    try:
+        return json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(record), separators=(",", ":"), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in text.split(",") if kind.strip())
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(unknown_name("kind of record", kind, KINDS))
+    if not kinds:
+        raise UsageError(f"--emit names no kind; known: {', '.join(KINDS)}")
+    return kinds
 
 
 def parse_instant_ms(text: str) -> int:
-    """Epoch ms of a number of ms or an ISO 8601 instant (without an offset: UTC)."""
-    if text.lstrip("-").isdecimal():
+    """Epoch ms, or ISO 8601 (UTC where it names no zone)."""
+    try:
         return int(text)
+    except ValueError:
+        pass
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
@@ -72,14 +170,6 @@ def parse_instant_ms(text: str) -> int:
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
     return round(instant.timestamp() * 1000)
-
-
-def _kinds(text: str) -> list[str]:
-    kinds = [kind.strip() for kind in text.split(",") if kind.strip()]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(unknown_name("kind of record", kind, KINDS))
-    return kinds
 
 
 def _events(plan: str, events: str | None) -> str:
@@ -90,24 +180,26 @@ def _events(plan: str, events: str | None) -> str:
     return plan
 
 
-def _print(records: list[Record], printed: Counter[str]) -> None:
-    for record in records:
-        printed[record.get("trigger") or record["kind"]] += 1
-        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def _summary(run: Simulation, printed: Counter[str], seconds: float) -> str:
-    counters = run.kernel.counters()
-    lines = [
-        f"events in   {counters['events']:,} in {seconds:.2f} s",
-        f"sessions    {counters['sessions_started']:,}",
-        f"firings     {counters['firings']:,}",
-        f"late        {counters['late']:,}",
-        f"duplicates  {counters['duplicates']:,}",
-        f"refused     {_counts(run.refused)}",
-        f"printed     {_counts(printed)}",
-    ]
-    return "\n".join(lines)
+def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary), file=sys.stderr)
+        return
+    counters, seconds = summary["counters"], summary["seconds"]
+    lines = {
+        "lines": f"{summary['lines']:,} ({summary['lines'] / max(seconds, 0.001):,.0f}/s)",
+        "events in": f"{counters['events']:,} in {seconds:.2f} s",
+        "sessions": f"{counters['sessions_started']:,}",
+        "firings": f"{counters['firings']:,}",
+        "late": f"{counters['late']:,}",
+        "duplicates": f"{counters['duplicates']:,}",
+        "refused": _counts(summary["refused"]),
+        "printed": _counts(summary["firings"] | summary["records"]),
+    }
+    for name in ("firings_cooldown", "groups_evicted", "sliding_folded", "partials_dropped"):
+        if counters[name]:
+            lines[name] = f"{counters[name]:,}"
+    for name, text in lines.items():
+        print(f"{name:11} {text}", file=sys.stderr)
 
 
 def _counts(counts: dict[str, int]) -> str:

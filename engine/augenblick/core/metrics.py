@@ -344,10 +344,9 @@ def metric_firing_id(trigger: str, version: str, group: Any, start_ms: int) -> s
     return firing_id((trigger, version, text, str(start_ms)))
 
 
-def _from_fixed(total: int) -> int | float:
-    """A fixed-point sum as a number; whole sums are integers, as far as 64 bits go."""
-    whole, rest = divmod(total, FIXED_ONE)
-    return total / FIXED_ONE if rest or not -(2**63) <= whole < 2**63 else whole
+def _from_fixed(total: int) -> float:
+    """A fixed-point sum as a number: a float, as the sums of features are."""
+    return total / FIXED_ONE
 
 
 def _sorted(groups: Iterable[Any]) -> list[Any]:

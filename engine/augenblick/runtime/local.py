@@ -5,7 +5,7 @@ order of the lines alone, not on how they are cut into batches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
@@ -167,6 +167,32 @@ def blocks_of_lines(lines: Iterable[bytes], block_bytes: int) -> Iterator[bytes]
             block, size = [], 0
     if block:
         yield b"".join(block)
+
+
+def blocks_of_file(file: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    """Whole lines of a file, as many as one read brings; the last one may lack its end.
+
+    A line longer than any event is cut short, so that it is refused without being held.
+    """
+    rest = b""
+    is_cut = False  # the rest of the line at hand is left out
+    while data := file.read1(block_bytes):  # type: ignore[attr-defined]
+        if is_cut:
+            _, found, data = data.partition(b"\n")
+            if not found:
+                continue
+            is_cut = False
+        end = data.rfind(b"\n") + 1
+        if end:
+            yield rest + data[:end]
+            rest = data[end:]
+        else:
+            rest += data
+        if len(rest) > limits.simulate_line_bytes_max:
+            yield rest[: limits.simulate_line_bytes_max] + b"\n"
+            rest, is_cut = b"", True
+    if rest:
+        yield rest
 
 
 def simulate(

@@ -3,6 +3,9 @@
 import gzip
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ from augenblick import examples
 from augenblick.cli import main
 from augenblick.cli.simulate import parse_instant_ms
 from augenblick.errors import UsageError
+from augenblick.limits import simulate_line_bytes_max
+from augenblick.runtime.local import blocks_of_file
 
 PLAN = """plan: small
 triggers:
@@ -21,6 +26,34 @@ EVENTS = [
     {"event": "purchase", "time": 1_700_000_001_000},
     {"user": "bènny", "event": "purchase", "time": 1_700_000_002_000},
 ]
+
+SESSIONS = """plan: p
+sessions: {gap: 10ms}
+time: {lateness: 0ms}
+triggers:
+  third: {when: n >= 3}
+features:
+  n: {count: view, over: session}
+"""
+VIEWS = [{"user": "ann", "event": "view", "time": time} for time in (0, 1, 2, 3)]
+COMMAND = [sys.executable, "-c", "import sys; from augenblick.cli import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working directory with a plan over sessions and a few views."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.yaml").write_text(SESSIONS, encoding="utf-8")
+    write(tmp_path / "e.ndjson", VIEWS)
+    return tmp_path
+
+
+def write(path, events):
+    path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+
+
+def records(text):
+    return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture
@@ -137,3 +170,126 @@ def test_instants(text, expected):
 def test_no_instant():
     with pytest.raises(UsageError):
         parse_instant_ms("1970-13-01")
+
+
+def test_the_example_has_its_sessions(capsys):
+    assert main(["simulate", "example:otto", "example:otto", "--emit", "session"]) == 0
+    found = records(capsys.readouterr().out)
+    assert len(found) == 144
+    assert {record["kind"] for record in found} == {"session"}
+
+
+def test_firings_and_nothing_else_on_standard_output(folder, capsys):
+    assert main(["simulate", "p.yaml", "e.ndjson"]) == 0
+    captured = capsys.readouterr()
+    (record,) = records(captured.out)
+    assert (record["trigger"], record["user"], record["time"]) == ("third", "ann", 2)
+    assert captured.out == json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n"
+    assert captured.err == ""
+
+
+def test_standard_input_and_no_drain(folder):
+    lines = (folder / "e.ndjson").read_bytes()
+    found = {}
+    for option in ("--summary", "--no-drain"):
+        done = subprocess.run(
+            [*COMMAND, "simulate", "p.yaml", "-", "--emit", "firing,session", option],
+            input=lines, capture_output=True, timeout=60, check=True,
+        )  # fmt: skip
+        found[option] = [record["kind"] for record in records(done.stdout.decode())]
+    assert found == {"--summary": ["firing", "session"], "--no-drain": ["firing"]}
+
+
+def test_a_reader_that_goes_is_no_error(folder):
+    write(folder / "many", [{**VIEWS[0], "time": 20 * time} for time in range(30_000)])
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", "p.yaml", "many", "--emit", "session"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+def test_dead_letters_name_the_line(folder, capsys):
+    (folder / "bad").write_text('{"user": "ann", "event": "view"}\n\nno json\n', encoding="utf-8")
+    assert main(["simulate", "p.yaml", "bad", "--emit", "dead_letter", "--summary"]) == 0
+    captured = capsys.readouterr()
+    found = [(letter["reason"], letter["detail"]) for letter in records(captured.out)]
+    assert found == [("no_time", "line 1"), ("bad_json", "line 3")]
+    assert "refused     bad_json 1, no_time 1" in captured.err
+
+
+def test_the_summary_as_json(folder, capsys):
+    assert main(["simulate", "p.yaml", "e.ndjson", "--summary", "--json"]) == 0
+    found = json.loads(capsys.readouterr().err)
+    assert (found["lines"], found["firings"], found["refused"]) == (4, {"third": 1}, {})
+    assert found["counters"]["events"] == 4
+
+
+@pytest.mark.parametrize("now", ["-300000", "1969-12-31T23:55:00", "1969-12-31T23:55:00Z"])
+def test_now_refuses_the_future(folder, capsys, now):
+    assert main(["simulate", "p.yaml", "e.ndjson", "--now", now, "--emit", "dead_letter"]) == 0
+    found = records(capsys.readouterr().out)
+    assert [(letter["reason"], letter["time"]) for letter in found] == [
+        ("future", 1), ("future", 2), ("future", 3),
+    ]  # fmt: skip
+
+
+def test_a_cut_gzip_file(folder, capsys):
+    whole = gzip.compress((folder / "e.ndjson").read_bytes())
+    (folder / "cut.gz").write_bytes(whole[:-10])
+    assert main(["simulate", "p.yaml", "cut.gz"]) == 2
+    assert "cut.gz is a damaged gzip file" in capsys.readouterr().err
+
+
+def test_numbers_that_are_not_finite_are_null(folder, capsys):
+    (folder / "s.yaml").write_text(
+        "plan: p\nfeatures: {s: {sum: a.v, over: lifetime}}\n"
+        "triggers: {t: {event: a, values: [s]}}\n",
+        encoding="utf-8",
+    )
+    write(
+        folder / "s.ndjson",
+        [{"user": "u", "event": "a", "time": n, "props": {"v": 1e308}} for n in range(2)],
+    )
+    assert main(["simulate", "s.yaml", "s.ndjson"]) == 0
+    assert [record["values"]["s"] for record in records(capsys.readouterr().out)] == [1e308, None]
+
+
+def test_blocks_are_whole_lines_however_the_file_is_read():
+    text = b"".join(b"%d" % number * (number % 7) + b"\n" for number in range(200)) + b"end"
+    for size in (1, 2, 10, 1000, 1 << 20):
+        blocks = list(blocks_of_file(io.BytesIO(text), size))
+        assert b"".join(blocks) == text
+        assert all(block.endswith(b"\n") for block in blocks[:-1])
+
+
+def test_a_line_without_an_end_is_not_held():
+    class Endless(io.RawIOBase):
+        left = simulate_line_bytes_max * 4
+
+        def read1(self, size):
+            if self.left <= 0:
+                return b""
+            self.left -= size
+            return b"x" * size + (b"\n{}\n" if self.left <= 0 else b"")
+
+    blocks = list(blocks_of_file(Endless(), 1 << 16))
+    assert [len(block) for block in blocks] == [simulate_line_bytes_max + 1, 3]
+
+
+def test_records_come_before_the_input_ends(folder):
+    read, fill = os.pipe()
+    process = subprocess.Popen(
+        [*COMMAND, "simulate", "p.yaml", "-"], stdin=read, stdout=subprocess.PIPE
+    )
+    os.close(read)
+    os.write(fill, (folder / "e.ndjson").read_bytes())
+    assert json.loads(process.stdout.readline())["trigger"] == "third"
+    os.close(fill)
+    assert process.stdout.read() == b""
+    process.stdout.close()
+    assert process.wait(60) == 0
