@@ -21,5 +21,8 @@ cdef Keeper* make_matched(Machine* machine, const TriggerRule* rule, const Group
 # Have the record looked at when the clock is past `at_ms`: its partials are hopeless then.
 cdef void keep_matched(Machine* machine, Keeper* keeper, int64_t at_ms) noexcept nogil
 
+# Whose record it is; NULL: the user is gone.
+cdef User* owner_of(Keeper* keeper) noexcept nogil
+
 # Give back the record (not the user's own).
 cdef void free_matched(Machine* machine, Keeper* keeper) noexcept nogil

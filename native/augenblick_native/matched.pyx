@@ -82,11 +82,17 @@ cdef void keep_matched(Machine* machine, Keeper* keeper, int64_t at_ms) noexcept
         machine.counters[COUNT_STATE_FULL] += 1
 
 
-cdef void free_matched(Machine* machine, Keeper* keeper) noexcept nogil:
+cdef User* owner_of(Keeper* keeper) noexcept nogil:
     cdef User* record = keeper.user
     cdef Entry* owner = find_user(keeper.group, record.owner_key, user_id(record), record.owner_id_bytes)
+    return owner.user if owner != NULL else NULL
+
+
+cdef void free_matched(Machine* machine, Keeper* keeper) noexcept nogil:
+    cdef User* record = keeper.user
+    cdef User* owner = owner_of(keeper)
     if owner != NULL:
-        owner.user.matched_count -= 1
+        owner.matched_count -= 1
     disarm(keeper.group, record)
     remove_user(keeper.group, entry_of(keeper.group, record))
     arena_give(keeper.arena, record, record.capacity)

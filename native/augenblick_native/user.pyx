@@ -18,6 +18,7 @@ from augenblick_native.machine cimport (
     COUNT_STATE_FULL, COUNT_USERS_EXPIRED, EVENT_DEPTH_MAX, Group, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
     SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Moment, Row, SlotRule, plus,
 )
+from augenblick_native.matched cimport owner_of
 from augenblick_native.msgpack cimport VALUE_MISSING, Value, missing
 from augenblick_native.panes cimport count_event
 from augenblick_native.partials cimport run_matched, sweep_partials
@@ -653,10 +654,14 @@ cdef void expire(Machine* machine) noexcept nogil:
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
     cdef int64_t due_before_ms = machine.due_ms
+    cdef User* owner
     if machine.keeper.user.flags & RECORD_MATCHED:
-        machine.clock_ms = to_ms
-        run_matched(machine, &machine.keeper)
-        return
+        owner = owner_of(&machine.keeper)
+        if owner == NULL or owner.armed_ms >= to_ms:
+            machine.clock_ms = to_ms
+            run_matched(machine, &machine.keeper)
+            return
+        machine.keeper.user = owner         # first: what waits there may still take a step of the partials
     while True:
         due = next_due(machine)
         if due.instant_ms >= to_ms:
