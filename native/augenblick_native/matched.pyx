@@ -84,7 +84,9 @@ cdef void keep_matched(Machine* machine, Keeper* keeper, int64_t at_ms) noexcept
 
 cdef User* owner_of(Keeper* keeper) noexcept nogil:
     cdef User* record = keeper.user
-    cdef Entry* owner = find_user(keeper.group, record.owner_key, user_id(record), record.owner_id_bytes)
+    cdef Entry* owner = find_user(
+        keeper.group, record.owner_key, user_id(record), record.owner_id_bytes
+    )
     return owner.user if owner != NULL else NULL
 
 

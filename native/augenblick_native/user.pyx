@@ -661,7 +661,7 @@ cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
             machine.clock_ms = to_ms
             run_matched(machine, &machine.keeper)
             return
-        machine.keeper.user = owner         # first: what waits there may still take a step of the partials
+        machine.keeper.user = owner         # first: what waits there may still be a step
     while True:
         due = next_due(machine)
         if due.instant_ms >= to_ms:
