@@ -32,9 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no scenario {unknown[0]!r}; there are {', '.join(scenarios)}")
     names = chosen.scenario or [name for name, one in scenarios.items() if one.is_default]
     out = chosen.out or (_IN_SOURCE_TREE if _IN_SOURCE_TREE.is_dir() else _ELSEWHERE)
-    options = Options(
-        chosen.seconds, chosen.rate, chosen.users, chosen.shards, chosen.connections
-    )
+    options = Options(chosen.seconds, chosen.rate, chosen.users, chosen.shards, chosen.connections)
     signal.signal(signal.SIGTERM, _end)
     failed = [name for name in names if not _run(name, options, out, as_json=chosen.json)]
     return 1 if failed else 0

@@ -52,6 +52,8 @@ async def test_it_accepts_many_records_at_once(name: str, make: Callable[[str], 
     await channel.open()
     attempts = [Attempt(f"k{n}", RECORD, 1) for n in range(2 * channel.concurrency_max)]
     await asyncio.wait_for(asyncio.gather(*map(channel.deliver, attempts)), 20)
+    together = attempts[: channel.concurrency_max if channel.takes_many else 1]
+    assert await asyncio.wait_for(channel.deliver_all(together), 20) == [None] * len(together)
     await channel.close()
 
 
@@ -65,6 +67,12 @@ async def test_what_cannot_be_encoded_fails_for_good(
         await channel.deliver(Attempt("k", {"value": object()}, 1))
     assert not caught.value.retryable
     await channel.deliver(Attempt("k2", RECORD, 1))
+    bad, good = await channel.deliver_all(
+        [Attempt("k3", {"value": object()}, 1), Attempt("k4", RECORD, 1)]
+    )
+    assert bad is not None
+    assert not bad.retryable
+    assert good is None
     await channel.close()
 
 

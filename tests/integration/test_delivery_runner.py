@@ -209,14 +209,14 @@ async def test_a_channel_that_breaks_or_hangs_fails_its_own_attempts_only(
     monkeypatch.setattr("augenblick.limits.delivery_attempt_seconds_max", 0.1)
     async with delivering(tmp_path, broken={"log": {}}, hung={"log": {}}, fine={"log": {}}) as out:
 
-        async def breaks(attempt: Any) -> None:
+        async def breaks(attempts: Any) -> Any:
             raise KeyError("a bug")
 
-        async def hangs(attempt: Any) -> None:
+        async def hangs(attempts: Any) -> Any:
             await asyncio.sleep(60)
 
-        out.runner._channels["broken"].deliver = breaks  # type: ignore[method-assign]
-        out.runner._channels["hung"].deliver = hangs  # type: ignore[method-assign]
+        out.runner._channels["broken"].deliver_all = breaks  # type: ignore[method-assign]
+        out.runner._channels["hung"].deliver_all = hangs  # type: ignore[method-assign]
         out.send("f1", to=["broken", "hung"])
         out.send("f2", to=["fine"])
         assert await out.until("f2") == ["delivered"]

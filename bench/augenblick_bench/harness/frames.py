@@ -9,9 +9,7 @@ ACK_BYTES: Final = 22  # {"ack": "16 hex digits"}
 _TAG: Final = b"\xa5bench"
 
 
-def frame(
-    number: int, entries: bytes | memoryview, events: int, *, is_warm: bool = False
-) -> bytes:
+def frame(number: int, entries: bytes | memoryview, events: int, *, is_warm: bool = False) -> bytes:
     """[tag, entries as bin, {"chunk": number in 16 hex digits, "size": events, "warm": is_warm}].
 
     A warm frame builds state and fires nothing.

@@ -90,7 +90,7 @@ class LoadGenerator:
 
     def open_loop(self, frames: Sequence[bytes], start_s: float, interval_s: float) -> Sent:
         """Frame i is due at start_s + i * interval_s."""
-        due_s = start_s + np.arange(len(frames)) * interval_s
+        due_s = np.arange(len(frames), dtype=np.float64) * interval_s + start_s
         return self._run(frames, due_s, len(frames))
 
     def closed_loop(self, frames: Sequence[bytes], unacked_max: int = 64) -> Sent:
@@ -103,9 +103,7 @@ class LoadGenerator:
         for connection in self._connections:
             connection.socket.close()
 
-    def _run(
-        self, frames: Sequence[bytes], due_s: NDArray[np.float64], unacked_max: int
-    ) -> Sent:
+    def _run(self, frames: Sequence[bytes], due_s: NDArray[np.float64], unacked_max: int) -> Sent:
         is_open = unacked_max >= len(frames)
         acked_s = np.zeros(len(frames))
         due = due_s.tolist()

@@ -7,6 +7,6 @@ SCENARIOS: Registry[Scenario] = Registry(
     kind="bench scenario",
     package="augenblick_bench.scenarios",
     constant="SCENARIO",
-    base=Scenario,
+    base=Scenario,  # type: ignore[type-abstract]  # modules hold concrete objects
     group="augenblick.bench_scenarios",
 )

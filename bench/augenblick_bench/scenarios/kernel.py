@@ -86,9 +86,7 @@ def _router(program: Program) -> Router:
     return router
 
 
-def _streams(
-    router: Router, source: Source, blocks: Iterable[Block]
-) -> list[tuple[bytes, int]]:
+def _streams(router: Router, source: Source, blocks: Iterable[Block]) -> list[tuple[bytes, int]]:
     """The blocks as one shard gets them: (stream, events) of BATCH_EVENTS events."""
     streams = []
     for block in blocks:

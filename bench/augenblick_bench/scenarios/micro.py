@@ -40,7 +40,10 @@ class Micro(Scenario):
             extra = one["extra_info"]
             best_s = one["stats"]["min"]
             events = extra.get("events", 1)
-            facts = {"ns_per_event": round(best_s / events * 1e9, 1), "rounds": one["stats"]["rounds"]}
+            facts = {
+                "ns_per_event": round(best_s / events * 1e9, 1),
+                "rounds": one["stats"]["rounds"],
+            }
             variant = one["name"].removeprefix("test_")
             yield Result("micro", variant, events, best_s, {"one core": best_s}, facts=facts)
 

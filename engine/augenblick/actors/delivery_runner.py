@@ -108,18 +108,22 @@ class DeliveryRunner:
 
     def apply(self, effects: list[Effect]) -> None:
         """Carry out effects of the core."""
+        together: dict[str, list[Perform]] = {}
         for effect in effects:
             match effect:
-                case Perform():
-                    task = asyncio.create_task(self._perform(effect))
-                    self._attempts.add(task)
-                    task.add_done_callback(self._attempts.discard)
+                case Perform(action=action):
+                    if self._channels[action].takes_many:
+                        together.setdefault(action, []).append(effect)
+                    else:
+                        self._begin(action, [effect])
                 case StoreDeadLetters():
                     self._writer.add(effect)
                 case WakeAt(at_ms=at_ms):
                     self._wake_at(at_ms)
                 case _:
                     self._carry_out(effect)
+        for action, performs in together.items():
+            self._begin(action, performs)
         self.news.set()
         if self._drained is not None and not self.core.outstanding:
             self._drained.set()
@@ -134,22 +138,31 @@ class DeliveryRunner:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(delay, lambda: self.apply(self.core.on_tick(self.now_ms())))
 
-    async def _perform(self, effect: Perform) -> None:
+    def _begin(self, action: str, performs: list[Perform]) -> None:
+        task = asyncio.create_task(self._perform(action, performs))
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+
+    async def _perform(self, action: str, performs: list[Perform]) -> None:
+        """Attempts of one action that begin together."""
+        attempts = [Attempt(one.key, one.record, one.attempt) for one in performs]
         failure: DeliveryFailed | None = None
+        outcomes: list[DeliveryFailed | None] = []
         try:
             async with asyncio.timeout(limits.delivery_attempt_seconds_max):
-                attempt = Attempt(effect.key, effect.record, effect.attempt)
-                await self._channels[effect.action].deliver(attempt)
-        except DeliveryFailed as error:
-            failure = error
+                outcomes = await self._channels[action].deliver_all(attempts)
+            if len(outcomes) != len(performs):
+                raise ValueError(f"{len(outcomes)} outcomes of {len(performs)} attempts")
         except TimeoutError:
             failure = DeliveryFailed("the channel did not end the attempt", retryable=True)
         except Exception as error:  # a channel may be someone else's code
-            LOG.exception("channel of action %s failed", effect.action)
+            LOG.exception("channel of action %s failed", action)
             failure = DeliveryFailed(f"{type(error).__name__} in the channel", retryable=True)
+        if failure is not None:
+            outcomes = [failure] * len(performs)
         if not self._ended:
             asyncio.get_running_loop().call_soon(self._report_ended)
-        self._ended.append((effect.delivery, failure))
+        self._ended += zip((one.delivery for one in performs), outcomes, strict=True)
 
     def _report_ended(self) -> None:
         ended, self._ended = self._ended, []

@@ -3,7 +3,8 @@
 The dtypes are those of `augenblick_native/machine.pxd` (Row, PaneRow, Rise), field for field.
 """
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,9 +55,30 @@ RISE: Final = np.dtype(
 )
 
 
-def rows_of(slab: Any) -> NDArray[np.void]:
-    """The rows of a block; empty where nothing came of the call."""
-    return np.frombuffer(slab, ROW)
+class Row(NamedTuple):
+    """One element of a rows array as plain values, in the order of ROW."""
+
+    kind: int
+    flags: int
+    unused: int
+    rule: int
+    record: int
+    k: int
+    fired_ms: int
+    time_ms: int
+    start_ms: int
+    end_ms: int
+    events: int  # of a session
+    body_at: int
+    body_bytes: int
+
+
+def rows_of(slab: Any) -> Iterator[Row]:
+    """The rows of a block; none where nothing came of the call.
+
+    Converted all at once: reading a numpy row field by field costs twenty times as much.
+    """
+    return map(Row._make, np.frombuffer(slab, ROW).tolist())
 
 
 def panes_of(slab: Any) -> NDArray[np.void]:

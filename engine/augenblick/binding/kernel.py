@@ -128,22 +128,21 @@ class Kernel:
     def _add_rows(self, block: Block, out: Outputs) -> None:
         bodies = memoryview(block.bodies)
         for row in blocks.rows_of(block.rows):
-            start = int(row["body_at"])
-            body = bodies[start : start + int(row["body_bytes"])]
-            kind = row["kind"]
+            body = bodies[row.body_at : row.body_at + row.body_bytes]
+            kind = row.kind
             if kind == blocks.REFUSED:
                 out.dead_letters.append(self._refused(row, bytes(body)))
-                out.refused.append(int(row["record"]))
+                out.refused.append(row.record)
             elif kind == blocks.ACTOR:
                 record = self._maker.firing(row, body)
                 out.matches.setdefault(record["trigger"], []).append(record)
             else:
                 out.releases.append(self._release(row, kind, body))
-                out.records.append(int(row["record"]))
+                out.records.append(row.record)
 
-    def _release(self, row: Any, kind: int, body: memoryview) -> dict[str, Any]:
+    def _release(self, row: blocks.Row, kind: int, body: memoryview) -> dict[str, Any]:
         if kind == blocks.FIRING:
-            trigger = self._program.triggers[row["rule"]]
+            trigger = self._program.triggers[row.rule]
             return {
                 "record": self._maker.firing(row, body),
                 "actions": list(trigger.actions),
@@ -154,17 +153,17 @@ class Kernel:
             actions = self._program.emit_session
         else:
             record = self._maker.window(row, body)
-            actions = self._program.emit_window.get(int(row["rule"]), ())
+            actions = self._program.emit_window.get(row.rule, ())
         return {"record": record, "actions": list(actions), "shadow": False}
 
-    def _refused(self, row: Any, body: bytes) -> Record:
+    def _refused(self, row: blocks.Row, body: bytes) -> Record:
         self._letters += 1
         return dead_letter(
-            STATUS_NAMES[row["rule"]],
+            STATUS_NAMES[row.rule],
             body,
             detail="",
             source=self._source,
-            time_ms=int(row["time_ms"]),
+            time_ms=row.time_ms,
             number=self._letters,
         )
 

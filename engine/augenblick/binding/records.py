@@ -13,10 +13,11 @@ from typing import Any
 
 import msgpack
 
-from augenblick.binding.blocks import APPROXIMATE, NO_TIME_ms, SHADOW
+from augenblick.binding.blocks import APPROXIMATE, SHADOW, NO_TIME_ms, Row
 from augenblick.plan.program import Program, Trigger
 
 Record = dict[str, Any]
+_TO_TEXT = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def firing_id(parts: Iterable[str]) -> str:
@@ -30,7 +31,7 @@ def firing_id(parts: Iterable[str]) -> str:
 
 def group_text(value: Any) -> str:
     """The identity of a group or match value: its compact JSON text."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _TO_TEXT.encode(value)
 
 
 def key_text(value: Any) -> str:
@@ -49,12 +50,12 @@ class RecordMaker:
     def __init__(self, program: Program) -> None:
         self._program = program
 
-    def firing(self, row: Any, body: bytes | memoryview) -> Record:
-        """A firing of a trigger; `row` is one element of a rows array."""
-        trigger = self._program.triggers[row["rule"]]
+    def firing(self, row: Row, body: bytes | memoryview) -> Record:
+        """A firing of a trigger."""
+        trigger = self._program.triggers[row.rule]
         user, group, match, cause, identities, values = unpack(body)
-        time_ms = int(row["time_ms"])
-        start_ms = int(row["start_ms"])
+        time_ms = row.time_ms
+        start_ms = row.start_ms
         of_id = match if trigger.match != -1 else group
         parts = [
             trigger.name,
@@ -63,7 +64,7 @@ class RecordMaker:
             "" if of_id is None else group_text(of_id),
             str(time_ms),
             *(str(identity) for identity in identities),
-            str(int(row["k"])),
+            str(row.k),
         ]
         cause["id"] = None if cause["id"] is None else str(cause["id"])
         record: Record = {
@@ -73,39 +74,39 @@ class RecordMaker:
             "user": user,
             "by": _by(trigger, group, match),
             "time": time_ms,
-            "fired_at": int(row["fired_ms"]),
+            "fired_at": row.fired_ms,
             "cause": cause,
             "session": None if start_ms == NO_TIME_ms else start_ms,
             "values": {name: _plain(value) for name, value in values.items()},
             "variant": None,
         }
-        if row["flags"] & APPROXIMATE:
+        if row.flags & APPROXIMATE:
             record["approximate"] = True
-        if row["flags"] & SHADOW:
+        if row.flags & SHADOW:
             record["mode"] = "shadow"
         return record
 
-    def session(self, row: Any, body: bytes | memoryview) -> Record:
+    def session(self, row: Row, body: bytes | memoryview) -> Record:
         """A closed session; `end` is its last event's time."""
         return {
             "kind": "session",
             "user": unpack(body)[0],
-            "start": int(row["start_ms"]),
-            "end": int(row["end_ms"]),
-            "events": int(row["count"]),
+            "start": row.start_ms,
+            "end": row.end_ms,
+            "events": row.events,
         }
 
-    def window(self, row: Any, body: bytes | memoryview) -> Record:
+    def window(self, row: Row, body: bytes | memoryview) -> Record:
         """A closed tumbling or hopping window of one user and group."""
-        feature = self._program.features[row["rule"]]
+        feature = self._program.features[row.rule]
         user, group, value = unpack(body)
         return {
             "kind": "window",
             "feature": feature.name,
             "user": user,
             "by": None if group is None else {feature.by_name: group},
-            "start": int(row["start_ms"]),
-            "end": int(row["end_ms"]),
+            "start": row.start_ms,
+            "end": row.end_ms,
             "value": value,
         }
 

@@ -1,9 +1,12 @@
 """What every action channel is: the contract of this package."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from augenblick.errors import DeliveryFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Channel(ABC):
         frozenset[str]
     ]  # every parameter's name; the first form's is the channel's
     concurrency_max: int = 16
+    takes_many: bool = False  # `deliver_all` gets all attempts that begin together, not one
 
     @abstractmethod
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
@@ -62,6 +66,20 @@ class Channel(ABC):
     @abstractmethod
     async def deliver(self, attempt: Attempt) -> None:
         """Return once the target has accepted the record; raise DeliveryFailed when it has not."""
+
+    async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
+        """Deliver and return what became of each: None if the target has accepted it.
+
+        A channel to which many cost little more than one overrides this and sets `takes_many`.
+        """
+        outcomes: list[DeliveryFailed | None] = []
+        for attempt in attempts:
+            try:
+                await self.deliver(attempt)
+                outcomes.append(None)
+            except DeliveryFailed as failure:
+                outcomes.append(failure)
+        return outcomes
 
     @abstractmethod
     async def close(self) -> None:

@@ -3,19 +3,20 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from augenblick import limits
 from augenblick.errors import DeliveryFailed
 
+_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def encode_line(record: dict[str, Any]) -> bytes:
     """One record as one line of JSON; raises DeliveryFailed for one that JSON cannot hold."""
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode() + b"\n"
+        return _TO_JSON.encode(record).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise DeliveryFailed(f"no JSON can hold the record: {error}", retryable=False) from None
 
@@ -34,7 +35,7 @@ class LineWriter:
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, line: bytes) -> None:
-        """Return when the line is written; raises DeliveryFailed when it is not."""
+        """Return when the line (or lines) is written; raises DeliveryFailed when it is not."""
         if len(self._waiting) >= limits.channel_lines_max:
             raise DeliveryFailed("too many lines wait to be written", retryable=True)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -42,6 +43,24 @@ class LineWriter:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         await done
+
+    async def add_all(self, records: Iterable[dict[str, Any]]) -> list[DeliveryFailed | None]:
+        """Return when all records are written as lines: of each why it is not, or None."""
+        lines: list[bytes] = []
+        outcomes: list[DeliveryFailed | None] = []
+        for record in records:
+            try:
+                lines.append(encode_line(record))
+                outcomes.append(None)
+            except DeliveryFailed as failure:
+                outcomes.append(failure)
+        if not lines:
+            return outcomes
+        try:
+            await self.add(b"".join(lines))
+        except DeliveryFailed as failure:
+            return [outcome or failure for outcome in outcomes]
+        return outcomes
 
     async def close(self) -> None:
         """Write what waits and end the thread; a write that hangs is left to itself."""

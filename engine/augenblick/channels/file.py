@@ -3,12 +3,13 @@
 import fcntl
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from augenblick.channels._channel import Attempt, Channel, ChannelSettings
 from augenblick.channels._line_writer import LineWriter, encode_line
-from augenblick.errors import PlanError, UsageError
+from augenblick.errors import DeliveryFailed, PlanError, UsageError
 
 
 class FileChannel(Channel):
@@ -21,6 +22,7 @@ class FileChannel(Channel):
 
     PARAMETERS = frozenset({"file"})
     concurrency_max = 256
+    takes_many = True
 
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
         unknown = sorted(set(parameters) - self.PARAMETERS)
@@ -42,6 +44,11 @@ class FileChannel(Channel):
         """Append the record as one line."""
         assert self._writer is not None
         await self._writer.add(encode_line(attempt.record))
+
+    async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
+        """Append the records, each as one line."""
+        assert self._writer is not None
+        return await self._writer.add_all(attempt.record for attempt in attempts)
 
     async def close(self) -> None:
         """Write what waits and close the file."""

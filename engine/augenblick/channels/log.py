@@ -1,11 +1,12 @@
 """The channel `log`: one line of JSON on standard output per record."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from augenblick.channels._channel import Attempt, Channel, ChannelSettings
 from augenblick.channels._line_writer import LineWriter, encode_line
-from augenblick.errors import PlanError
+from augenblick.errors import DeliveryFailed, PlanError
 
 STANDARD_OUTPUT = 1
 
@@ -15,6 +16,7 @@ class LogChannel(Channel):
 
     PARAMETERS = frozenset({"log"})
     concurrency_max = 256
+    takes_many = True
 
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
         unknown = sorted(set(parameters) - self.PARAMETERS)
@@ -33,6 +35,11 @@ class LogChannel(Channel):
         """Print the record."""
         assert self._writer is not None
         await self._writer.add(encode_line(attempt.record))
+
+    async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
+        """Print the records."""
+        assert self._writer is not None
+        return await self._writer.add_all(attempt.record for attempt in attempts)
 
     async def close(self) -> None:
         """Print what waits."""
