@@ -5,6 +5,7 @@ One switch, the environment variable AUGENBLICK_BUILD:
   debug              every check, -O1, births and deaths counted (AUGENBLICK_DEBUG is defined);
                      sanitizers come in through CFLAGS and LDFLAGS
   trace              debug with line tracing, for coverage
+  none               no native modules: `make setup`, which leaves them to `make build`
 C files go to build/, one folder a mode; compiled modules beside their sources (`make build`).
 """
 
@@ -22,6 +23,8 @@ COMPILE_ARGS = {
     "debug": ["-O1", "-g", "-fno-omit-frame-pointer"],
     "trace": ["-O0", "-g"],
 }
+# What Cython itself writes compares signs and leaves functions unused.
+WARNINGS = ["-std=c11", "-Wall", "-Wno-sign-compare", "-Wno-unused-function"]
 MACROS = {
     "release": [],
     "debug": [("AUGENBLICK_DEBUG", "1")],
@@ -60,7 +63,7 @@ def extensions() -> list[Extension]:
             [str(path)],
             include_dirs=["native/augenblick_native"],
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), *MACROS[MODE]],
-            extra_compile_args=["-std=c11", "-Wall", "-Wno-unused-function", *COMPILE_ARGS[MODE]],
+            extra_compile_args=[*WARNINGS, *COMPILE_ARGS[MODE]],
         )
         for path in sorted(Path().glob(SOURCES))
     ]
@@ -76,6 +79,7 @@ class BuildNative(build_ext):
 
         Options.warning_errors = True
         self.force = self.force or settings_changed()
+        self.parallel = self.parallel or os.cpu_count()
         translated = cythonize(
             self.extensions,
             build_dir=f"build/cython-{MODE}",
@@ -92,6 +96,7 @@ class BuildNative(build_ext):
 
 
 if __name__ == "__main__":
-    if MODE not in COMPILE_ARGS:
-        sys.exit(f"AUGENBLICK_BUILD is {MODE!r}; it can be {', '.join(COMPILE_ARGS)}")
-    setup(ext_modules=extensions(), cmdclass={"build_ext": BuildNative})
+    if MODE not in (*COMPILE_ARGS, "none"):
+        sys.exit(f"AUGENBLICK_BUILD is {MODE!r}; it can be {', '.join(COMPILE_ARGS)}, none")
+    modules = [] if MODE == "none" else extensions()
+    setup(ext_modules=modules, cmdclass={"build_ext": BuildNative})

@@ -54,7 +54,14 @@ def install() -> None:
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--upgrade", "pip>=25.1"], check=True, cwd=ROOT)  # knows --group
     subprocess.run([*pip, "--group", "dev"], check=True, cwd=ROOT)
-    subprocess.run([*pip, "--no-build-isolation", "--editable", ".[bench]"], check=True, cwd=ROOT)
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--editable", ".[bench]"],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "AUGENBLICK_BUILD": "none"},  # `make build` compiles, once
+        stderr=subprocess.PIPE,  # setuptools' remarks on editable installs; shown when it fails
+        text=True,
+    )
 
 
 def main() -> int:
@@ -81,7 +88,7 @@ def main() -> int:
     try:
         install()
     except subprocess.CalledProcessError as error:
-        print(f"failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
+        print(f"{error.stderr or ''}failed: {' '.join(map(str, error.cmd))}", file=sys.stderr)
         return 1
     STAMP.write_text(wanted)
     return 0
