@@ -52,6 +52,7 @@ def assert_same(plan: dict[str, Any], events: list[Any], drain: bool, batch: int
     assert others(found) == others(expected)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("area", AREAS)
 def test_engine_equals_oracle(area: str) -> None:
     @QUICK

@@ -35,6 +35,7 @@ def ids(records: list[Record]) -> set[str]:
     return {record["id"] for record in records if record["kind"] == "firing"}
 
 
+pytestmark = pytest.mark.timeout(600)
 runners = pytest.mark.parametrize("runs", [by_oracle, by_engine], ids=["oracle", "engine"])
 
 
