@@ -163,7 +163,7 @@ simulate_line_bytes_max: Final = 4 * 1024 * 1024  # JSON of one event, all of it
 
 # trigger hosts: custom triggers
 actor_batch_events_max: Final = 1_000  # per call of a custom class
-actor_batch_sends_max: Final = 3  # starts of a host that one batch may cost before it is dropped
+actor_batch_starts_max: Final = 3  # starts of a host that one batch may cost; then it is dropped
 actor_cooldown_users_max: Final = 100_000  # per shard and trigger; the longest quiet are forgotten
 actor_call_seconds_max: Final = 10.0  # a call of a custom class; then its process is ended
 actor_waiting_events_max: Final = 50_000  # per shard and trigger; the oldest leave, counted

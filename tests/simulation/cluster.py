@@ -251,6 +251,8 @@ class Cluster:
 
     def crash(self, name: str) -> None:
         """A process dies; its supervisor starts another, except for shards."""
+        if not self.world.nodes[name].is_alive:
+            return
         self.world.nodes[name].crash()
         if name in self.restartable:
             self.world.later(self.world.between(START_MS), lambda: self.restart(name))
@@ -264,11 +266,11 @@ class Cluster:
             node.dial("coordinator", "coordinator")
 
     def start_shard(self, index: int, incarnation: int) -> None:
-        """A shard with an empty kernel and the next epoch; the one before it is gone."""
+        """A shard with an empty kernel and the next epoch, unless the one before still lives."""
         name = shard_name(index)
         before = self.world.nodes.get(name)
         if before is not None and before.is_alive:
-            before.crash()
+            return  # it holds the directory's lock: the coordinator gave it up too early
         self._epochs[index] += 1
         core = ShardCore(
             self._program,

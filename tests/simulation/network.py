@@ -12,7 +12,7 @@ from typing import Any
 
 from augenblick.core.effects import Connect, Disconnect, Effect, Send
 
-DELAY_MS = (0.05, 3.0)
+DELAY_MS = (0.05, 12.0)
 REDIAL_MS = (5.0, 60.0)
 NOTICE_MS = (0.1, 20.0)  # until an end hears that its connection broke
 

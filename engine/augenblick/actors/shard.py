@@ -11,6 +11,8 @@ from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
 from augenblick.durability.stores.none import NoneStore
 
+_TOUCH_SECONDS = 1.0
+
 
 class ShardShell(LinkShell):
     """One shard's process; made inside its event loop, then `start`."""
@@ -28,6 +30,7 @@ class ShardShell(LinkShell):
         self._incarnation = incarnation
         self._epoch = epoch
         self._store = NoneStore()
+        self._touched = 0.0
 
     async def start(self) -> None:
         """Listen, then report for duty."""
@@ -49,8 +52,11 @@ class ShardShell(LinkShell):
         self.open()
 
     def tick(self) -> None:
-        """Name the clock in later hellos, then tick."""
+        """Name the clock in later hellos, give a sign of life, then tick."""
         self.announce(self.core.facts())
+        if self.loop.time() - self._touched > _TOUCH_SECONDS:
+            self._touched = self.loop.time()
+            self._lock.touch()
         super().tick()
 
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:

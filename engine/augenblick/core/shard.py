@@ -111,7 +111,7 @@ class ShardCore:
             }
             register = Send("coordinator", Kind.REGISTER, facts)
             return [register, *self._panes.resend(self._kernel.clock_ms)]
-        return list(self._actors.on_connected(peer))
+        return list(self._actors.on_connected(peer, hello["incarnation"]))
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
         """A peer is gone; a gateway goes on to hold the clock for a while."""

@@ -29,7 +29,7 @@ class _Batch:
     header: dict[str, Any]
     payload: bytes
     matches: list[dict[str, Any]]
-    sends: int = 1
+    starts: set[int] = field(default_factory=set)  # incarnations of the host that had it
 
 
 @dataclass(slots=True)
@@ -38,6 +38,7 @@ class _Host:
 
     trigger: Trigger
     batches: OrderedDict[int, _Batch] = field(default_factory=OrderedDict)
+    incarnation: int = 0
     waiting: int = 0
     dropped: int = 0
     failed: int = 0
@@ -70,7 +71,7 @@ class ShardActors:
             part = matches[start : start + limits.actor_batch_events_max]
             self._seq += 1
             header = {"seq": self._seq, "trigger": trigger, "received_us": received_us}
-            batch = _Batch(header, msgpack.packb(columns_of(part)), part)
+            batch = _Batch(header, msgpack.packb(columns_of(part)), part, {host.incarnation})
             host.batches[self._seq] = batch
             host.waiting += len(part)
             sends.append(Send(peer, Kind.ACTOR_BATCH, header, batch.payload))
@@ -80,20 +81,21 @@ class ShardActors:
         host.dropped += dropped
         return sends, dropped
 
-    def on_connected(self, peer: str) -> list[Effect]:
+    def on_connected(self, peer: str, incarnation: int) -> list[Effect]:
         """A host is there (again): send what it has not answered, except what it never survives."""
         host = self._hosts.get(peer)
         if host is None:
             return []
+        host.incarnation = incarnation
         effects: list[Effect] = []
         for seq, batch in list(host.batches.items()):
-            if batch.sends >= limits.actor_batch_sends_max:
+            batch.starts.add(incarnation)
+            if len(batch.starts) > limits.actor_batch_starts_max:
                 events = self._drop(host, seq)
                 host.failed += events
                 text = "a custom trigger did not survive a batch; the batch was dropped"
                 effects.append(Log("error", text, {"host": peer, "events": events}))
             else:
-                batch.sends += 1
                 effects.append(Send(peer, Kind.ACTOR_BATCH, batch.header, batch.payload))
         return effects
 

@@ -49,26 +49,29 @@ class DirectoryLock:
         self._descriptor = descriptor
 
     def take_over(self) -> None:
-        """Take it from an owner that has gone or is going; one that stays silent is killed.
+        """Take it from an owner that has gone or is going; one that gives no sign of life is
+        killed.
 
-        Called when the coordinator has given the owner up. Raises DirectoryLocked if even that
-        does not free it.
+        Called when the coordinator has given the owner up, which it may have done too early: an
+        owner that goes on to say `touch` keeps the directory, and DirectoryLocked is raised.
         """
         start = time.monotonic()
-        has_killed = False
         while True:
             try:
                 self.take()
             except DirectoryLocked:
-                waited_seconds = time.monotonic() - start
-                if waited_seconds > limits.lock_wait_seconds_max:
+                if time.monotonic() - start > limits.lock_wait_seconds_max:
                     raise
-                if waited_seconds > limits.lock_patience_seconds and not has_killed:
-                    has_killed = True
+                silent_seconds = time.time() - self._path.stat().st_mtime
+                if silent_seconds > limits.lock_patience_seconds:
                     self._kill_owner()
                 time.sleep(limits.lock_poll_seconds)
             else:
                 return
+
+    def touch(self) -> None:
+        """A sign of life; the owner gives one at least every second."""
+        os.utime(self._path)
 
     def release(self) -> None:
         """Give it back."""

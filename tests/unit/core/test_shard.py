@@ -195,10 +195,11 @@ def test_custom_triggers_get_columns_and_their_firings_leave() -> None:
 def test_a_batch_that_its_host_never_survives_is_dropped() -> None:
     shard = Shard()
     shard.batch(1, 100, (200, "custom-1"))
-    hello = {"role": "host"}
-    sends = [shard.core.on_peer_connected("trigger-mine", hello, 1.0) for _ in range(4)]
-    assert [_kinds(one) for one in sends[:2]] == [[("trigger-mine", Kind.ACTOR_BATCH)]] * 2
-    assert [_kinds(one) for one in sends[2:]] == [[], []]
+    sends = []
+    for incarnation in (1, 1, 1, 1, 2, 3, 4):
+        hello = {"role": "host", "incarnation": incarnation}
+        sends.append(_kinds(shard.core.on_peer_connected("trigger-mine", hello, 1.0)))
+    assert sends == [[("trigger-mine", Kind.ACTOR_BATCH)]] * 5 + [[], []]
     assert shard.core.status(1.0)["actors"]["mine"]["failed"] == 1
 
 

@@ -47,11 +47,24 @@ def test_a_silent_owner_is_killed_when_it_is_taken_over(
     monkeypatch.setattr(limits, "lock_patience_seconds", 0.1)
     process = _holder(tmp_path)
     os.kill(process.pid or 0, signal.SIGSTOP)
+    time.sleep(0.2)
     lock = DirectoryLock(tmp_path)
     lock.take_over()
     process.join(5)
     assert process.exitcode == -signal.SIGKILL
     lock.release()
+
+
+def test_an_owner_that_gives_signs_of_life_keeps_its_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "lock_wait_seconds_max", 0.3)
+    process = _holder(tmp_path)
+    with pytest.raises(DirectoryLocked):
+        DirectoryLock(tmp_path).take_over()
+    assert process.is_alive()
+    process.kill()
+    process.join()
 
 
 def test_the_epoch_only_rises(tmp_path: Path) -> None:
