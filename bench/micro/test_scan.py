@@ -80,6 +80,7 @@ def events() -> list[dict[str, Any]]:
 
 def measured(benchmark: BenchmarkFixture, work: Callable[[], Any], data: bytes) -> None:
     benchmark.pedantic(work, rounds=40, warmup_rounds=3)
+    benchmark.extra_info["events"] = EVENTS
     benchmark.extra_info["ns_per_event"] = round(benchmark.stats.stats.min / EVENTS * 1e9, 1)
     benchmark.extra_info["ns_per_event_median"] = round(
         benchmark.stats.stats.median / EVENTS * 1e9, 1
