@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tests.integration.serve_process import serving
 
 from augenblick.examples import events_path, plan_path
 from augenblick.ingest.transports.replay import open_events
 from augenblick.runtime.local import simulate
-from tests.integration.serve_process import serving
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -135,13 +135,6 @@ class StoreDeadLetters:
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
-    """Hand records to whoever listens on `tail`, best effort."""
-
-    records: tuple[dict[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class StartShard:
     """Ask the runtime for a new shard actor (coordinator only). The state of the one it replaces is
     gone with store none.
@@ -203,7 +196,6 @@ Effect = (
     | CloseClient
     | Perform
     | StoreDeadLetters
-    | Publish
     | StartShard
     | CallCustom
     | EndProcess

@@ -2,8 +2,8 @@
 
 import struct
 
-from augenblick.core.metrics import NO_CLOCK
 from augenblick.binding.kernel import Outputs
+from augenblick.core.metrics import NO_CLOCK
 
 MARK = struct.Struct("<IIqq")
 EVENT = struct.Struct("<IIqQQQ")
