@@ -4,17 +4,16 @@ What this cannot show: admission, scheduling, binding of claims. That needs a cl
 """
 
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from tests.system.chart import CHART, of_kind, render, template
 from typer.main import get_command
 
 pytestmark = pytest.mark.system
 
-CHART = Path(__file__).parents[2] / "docker" / "chart"
 VERSIONS = ("1.33", "1.37")
 NAME = "shop-augenblick"
 VALUES = {
@@ -40,32 +39,9 @@ VALUES = {
 }
 
 
-def template(helm: Path, tmp_path: Path, values: dict[str, Any], **options: Any):
-    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
-    return subprocess.run(
-        [str(helm), "template", "shop", str(CHART), "--values", str(tmp_path / "values.yaml")]
-        + ["--namespace", "shop", "--kube-version", "1.37.0"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **options,
-    )
-
-
 @pytest.fixture(params=VALUES, ids=str)
 def objects(helm, tmp_path, request) -> list[dict[str, Any]]:
     return render(helm, tmp_path, VALUES[request.param])
-
-
-def render(helm: Path, tmp_path: Path, values: dict[str, Any]) -> list[dict[str, Any]]:
-    done = template(helm, tmp_path, values)
-    assert done.returncode == 0, done.stderr
-    return [found for found in yaml.safe_load_all(done.stdout) if found]
-
-
-def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [found for found in objects if found["kind"] == kind]
 
 
 def test_lint(helm):

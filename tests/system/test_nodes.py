@@ -1,82 +1,273 @@
-"""The engine on three Ray nodes: shards on nodes of their own, one of which loses power."""
+"""The engine on three Ray nodes, started as the chart starts it; nodes and launcher lose power.
 
+The tests build on each other: one cluster lives through all of them, in this order.
+"""
+
+import asyncio
 import json
+import os
+import signal
 import sys
 import time
-from collections import Counter
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.system.nodes import Nodes
+from tests.integration.serve_process import Receiver
+from tests.system.chart_nodes import AUGENBLICK, ChartNodes
+from tests.system.nodes import Nodes, child_of
+
+from augenblick.client import Client
+from augenblick.link.handshake import Identity
+from augenblick.link.node import LinkNode
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-PROGRAM = "import sys; from augenblick.cli import main; sys.exit(main())"
-AUGENBLICK = (sys.executable, "-c", PROGRAM)
-FIRINGS = {"busy_clicker": 29, "cart_left": 10, "quick_order": 4, "only_looking": 1}
+PLAN = """
+plan: shop
+time: {lateness: 0ms, idle: 200ms}
+features:
+  views: {count: view, over: lifetime}
+triggers:
+  third_view: {when: views >= 3, then: hook}
+actions:
+  hook: {webhook: "URL"}
+"""
+ACTORS = """
+import ray, sys
+ray.init(sys.argv[1], log_to_driver=False)
+print(len(ray.util.list_named_actors(all_namespaces=True)))
+"""
 
 
-@pytest.fixture
-def nodes(tmp_path: Path):
-    made = Nodes(tmp_path, 3)
-    try:
-        made.start_ray(0)
-        for index in (1, 2):
-            made.start_ray(index, '--resources={"augenblick_shard":1000}')
-        yield made
-    finally:
-        made.close()
-
-
-def wait_for(what, seconds: float):
+def wait_for(what: Callable[[], Any], seconds: float) -> Any:
     """What the function returns, as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (found := what()):
         assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.2)
+        time.sleep(0.1)
     return found
 
 
-def test_shards_on_other_nodes(nodes, tmp_path):
-    data = nodes.common / "data"
-    log = tmp_path / "serve.log"
-    serve = nodes.run(
-        0,
-        *(*AUGENBLICK, "serve", "example:otto", "--clock=event", f"--data={data}", "--insecure"),
-        *(f"--ray={nodes.address(0)}:6379", "--shard-resource=augenblick_shard", "--shards=4"),
-        *(f"--forward={nodes.address(0)}:24224", f"--http={nodes.address(0)}:8080"),
-        log=log,
-    )
-    wait_for(lambda: serve.poll() is not None or "is ready" in log.read_text(), 90)
-    assert serve.poll() is None, log.read_text()
+class Cluster:
+    """The chart's two shards on nodes 1 and 2, everything else on node 0, a webhook's target."""
 
-    def status() -> dict:
-        return json.loads(
-            nodes.command(
-                0,
-                *(*AUGENBLICK, "status", "--json", f"--engine=http://{nodes.address(0)}:8080"),
-                *("--data", str(data)),
-            )
+    def __init__(self, helm: Path, folder: Path, nodes: Nodes, receiver: Receiver) -> None:
+        values = {
+            "plan": PLAN.replace("URL", receiver.url),
+            "shards": {"replicas": 2},
+            "extraArguments": ["--webhook-allow=127.0.0.0/8"],
+        }
+        self.nodes = nodes
+        self.chart = ChartNodes(helm, folder, nodes, values)
+        self.receiver = receiver
+        self.http = f"http://{nodes.address(0)}:8080"
+        self.forward = f"{nodes.address(0)}:24224"
+        self.engine: Any = None
+        self.log = Path()
+
+    def start_engine(self) -> None:
+        self.engine, self.log = self.chart.start_engine()
+
+    def wait_ready(self) -> None:
+        wait_for(
+            lambda: self.engine.poll() is not None or "is ready" in self.log.read_text(), 120.0
         )
+        assert self.engine.poll() is None, self.log.read_text()
 
-    def shard_hosts() -> set[str]:
-        return {shard["address"].rpartition(":")[0] for shard in status()["shards"].values()}
+    def ask(self, path: str, key: str, body: bytes | None = None, seconds: float = 60.0) -> Any:
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
+        request = urllib.request.Request(self.http + path, body, headers)
+        with self.nodes.network(0), urllib.request.urlopen(request, timeout=seconds) as answer:
+            return json.load(answer)
 
-    assert shard_hosts() == {nodes.address(1), nodes.address(2)}
-    nodes.command(
-        0, *AUGENBLICK, "send", "example:otto", "--to", f"{nodes.address(0)}:24224", "--end"
+    def status(self) -> dict[str, Any]:
+        token = (self.nodes.private(0) / "data" / "control.token").read_text().strip()
+        document: dict[str, Any] = self.ask("/v1/status", token)
+        return document
+
+    def view(self, *users: str) -> int:
+        """Each of the users views something; how many were accepted."""
+        lines = [json.dumps({"user": user, "event": "view"}) for user in users]
+        body = "\n".join(lines).encode()
+        accepted: int = self.ask("/v1/events", self.chart.keys["write-key"], body)["accepted"]
+        return accepted
+
+    def shard_hosts(self) -> list[str]:
+        return sorted(host_of(shard) for shard in self.status()["shards"].values())
+
+    def fired(self) -> dict[str, int]:
+        """Views at the firing, per user."""
+        return {one["user"]: one["values"]["views"] for one in self.receiver.got}
+
+
+def host_of(member: dict[str, Any]) -> str:
+    host: str = member["address"].rpartition(":")[0]
+    return host
+
+
+@pytest.fixture(scope="module")
+def cluster(helm: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("nodes")
+    nodes = Nodes(folder, 3)
+    try:
+        with nodes.network(0):
+            receiver = Receiver()
+        made = Cluster(helm, folder, nodes, receiver)
+        made.chart.start_ray(0)
+        made.chart.start_ray(1)
+        made.start_engine()  # it has to wait for the second node
+        made.chart.start_ray(2)
+        made.wait_ready()
+        yield made
+        receiver.close()
+    finally:
+        nodes.close()
+
+
+def test_each_shard_has_a_node_and_an_address_there(cluster):
+    status = cluster.status()
+    nodes = cluster.nodes
+    assert status["ready"]
+    assert cluster.shard_hosts() == [nodes.address(1), nodes.address(2)]
+    assert host_of(status["delivery"]) == nodes.address(0)
+    shown = nodes.output(
+        0,
+        [*AUGENBLICK, "status", f"--engine={cluster.http}"],
+        {**cluster.chart.environment("head", "engine"), "COLUMNS": "160"},
     )
-    out = nodes.private(0) / "data" / "out" / "otto-firings.ndjson"
+    for shard in status["shards"].values():
+        assert shard["address"] in shown
 
-    def firings() -> Counter[str]:
-        lines = out.read_text().splitlines() if out.exists() else []
-        found = map(json.loads, lines)
-        return Counter(record["trigger"] for record in found if record["kind"] == "firing")
 
-    expected = Counter(FIRINGS) - Counter(only_looking=1)  # that one goes to the log
-    wait_for(lambda: firings() == expected, 20)
+def test_forward_events_become_webhooks(cluster):
+    users = [f"forward-{number}" for number in range(50)]
+    with (
+        cluster.nodes.network(0),
+        Client(cluster.forward, shared_key=cluster.chart.keys["shared-key"]) as client,
+    ):
+        for user in users * 3:
+            client.track(user, "view")
+        assert client.flush()
+    wait_for(lambda: cluster.fired().keys() >= set(users), 20)
+    users_held = [shard["users"] for shard in wait_for_users(cluster, 50).values()]
+    assert min(users_held) > 0
 
-    nodes.kill(2)
-    wait_for(lambda: shard_hosts() == {nodes.address(1)} and status()["ready"], 60)
-    nodes.command(0, *AUGENBLICK, "send", "example:otto", "--to", f"{nodes.address(0)}:24224")
-    assert status()["ready"]
+
+def wait_for_users(cluster: Cluster, users: int) -> dict[str, Any]:
+    """The shards, once their heartbeats have said so many users."""
+
+    def shards() -> dict[str, Any] | None:
+        found: dict[str, Any] = cluster.status()["shards"]
+        return found if sum(one.get("users", 0) for one in found.values()) >= users else None
+
+    return wait_for(shards, 10)
+
+
+def test_the_link_wants_the_cluster_secret(cluster):
+    address = cluster.status()["shards"]["shard-0"]["address"]
+    identity = json.loads((cluster.nodes.private(0) / "data" / "cluster.json").read_text())
+    right = cluster.chart.keys["cluster-secret"]
+    with cluster.nodes.network(0):
+        assert asyncio.run(knock(address, identity["cluster"], right)) == "up"
+        assert asyncio.run(knock(address, identity["cluster"], "0" * 64)) != "up"
+
+
+async def knock(address: str, cluster_id: str, secret: str) -> str:
+    """What a link connection of a stranger with this secret comes to."""
+    outcome: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    class Owner:
+        def on_link_up(self, peer: str, hello: dict[str, Any]) -> None:
+            self.done("up")
+
+        def on_link_message(self, peer: str, message: Any) -> None:
+            pass
+
+        def on_link_down(self, peer: str, reason: str) -> None:
+            pass
+
+        def on_link_refused(self, reason: str) -> None:
+            self.done(reason)
+
+        def done(self, text: str) -> None:
+            if not outcome.done():
+                outcome.set_result(text)
+
+    node = LinkNode(Identity("control", "stranger", 1, cluster_id), secret.encode(), Owner())
+    node.connect("shard-0", address)
+    try:
+        return await asyncio.wait_for(outcome, 10)
+    finally:
+        await node.close()
+
+
+def test_a_node_loses_power(cluster):
+    """The other node's users go on with their state, those of the lost shard begin anew."""
+    users = [f"power-{number}" for number in range(24)]
+    assert cluster.view(*users, *users) == 48
+    cluster.nodes.kill(2)
+    wait_for(lambda: not cluster.status()["ready"], 20)
+
+    def third_view(user: str) -> tuple[str, float]:
+        cluster.view(user)
+        return user, time.monotonic()
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        answers = pool.map(third_view, users)
+        wait_for(lambda: cluster.status()["ready"], 60)
+        ready = time.monotonic()
+        answered = dict(answers)
+    assert cluster.shard_hosts() == [cluster.nodes.address(1)] * 2
+    wait_for(lambda: any(user in cluster.fired() for user in users), 10)
+    kept = {user for user in users if answered[user] < ready - 0.5}
+    assert 0 < len(kept) < len(users)
+    wait_for(lambda: cluster.fired().keys() >= kept, 10)
+    lost = set(users) - kept
+    assert not cluster.fired().keys() & lost
+    cluster.view(*lost, *lost)
+    wait_for(lambda: cluster.fired().keys() >= lost, 10)
+    assert {cluster.fired()[user] for user in users} == {3}
+
+
+def test_status_and_log_say_what_is_lost(cluster):
+    status = cluster.status()
+    (lost,) = status["state_lost"]
+    said = f"{lost} is started anew; the state of its users is lost"
+    assert any(said in line["text"] for line in status["log"])
+    logs = cluster.nodes.private(0) / "ray" / "session_latest" / "logs"
+    # The link's path holds in the node only.
+    logs = cluster.nodes.private(0) / "ray" / logs.parent.readlink().name / "logs"
+    assert any(said in path.read_text() for path in logs.glob("worker-*.err"))
+
+
+def test_the_launcher_loses_power(cluster):
+    """The engine goes on; a new launcher replaces what the old one has left."""
+    os.kill(child_of(cluster.engine), signal.SIGKILL)
+    assert cluster.engine.wait(10) == -signal.SIGKILL
+    assert cluster.view("alone") == 1
+    cluster.start_engine()
+    cluster.chart.start_ray(2)
+    cluster.wait_ready()
+    assert "ended 5 processes of an earlier start" in cluster.log.read_text()
+    assert cluster.shard_hosts() == [cluster.nodes.address(1), cluster.nodes.address(2)]
+    assert cluster.view("again", "again", "again") == 3
+    wait_for(lambda: "again" in cluster.fired(), 10)
+
+
+def test_an_orderly_stop_leaves_ray_alone(cluster):
+    os.kill(child_of(cluster.engine), signal.SIGTERM)
+    assert cluster.engine.wait(60) == 0, cluster.log.read_text()
+    assert all(cluster.nodes.is_on(index) for index in range(3))
+    left = cluster.nodes.output(
+        0,
+        [sys.executable, "-c", ACTORS, f"{cluster.nodes.address(0)}:6379"],
+        cluster.chart.environment("head", "engine"),
+    )
+    assert left.split()[-1] == "0"
+    with pytest.raises(urllib.error.URLError):
+        cluster.view("late")

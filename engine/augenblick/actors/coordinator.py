@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from augenblick.actors.link_shell import LinkShell
 from augenblick.config.process import ProcessSettings
@@ -11,7 +12,10 @@ from augenblick.core.effects import Effect, StartShard
 
 
 class CoordinatorShell(LinkShell):
-    """`start_shard(index, incarnation)` begins a new shard process; it must not block."""
+    """`start_shard(index, incarnation, on_failed)` begins a new shard process; it must not block.
+
+    It calls `on_failed`, on any thread, when that process will not come.
+    """
 
     core: CoordinatorCore
 
@@ -19,7 +23,7 @@ class CoordinatorShell(LinkShell):
         self,
         settings: ProcessSettings,
         incarnation: int,
-        start_shard: Callable[[int, int], None],
+        start_shard: Callable[[int, int, Callable[[], object]], None],
     ) -> None:
         super().__init__(settings, "coordinator", "coordinator", incarnation)
         self._start_shard = start_shard
@@ -42,6 +46,11 @@ class CoordinatorShell(LinkShell):
     def carry_out_one(self, effect: Effect) -> None:
         """Start shards; the rest is common."""
         if isinstance(effect, StartShard):
-            self._start_shard(effect.shard, effect.incarnation)
+            failed = partial(self._on_not_started, effect.shard, effect.incarnation)
+            on_failed = partial(self.loop.call_soon_threadsafe, failed)
+            self._start_shard(effect.shard, effect.incarnation, on_failed)
         else:
             super().carry_out_one(effect)
+
+    def _on_not_started(self, shard: int, incarnation: int) -> None:
+        self.carry_out(self.core.on_shard_not_started(shard, incarnation, self.now_ms()))

@@ -57,19 +57,26 @@ def start_shard(settings: ProcessSettings, index: int, incarnation: int) -> Any:
     return start_process(name, settings, "shard", index, incarnation, restarts=False)
 
 
-def start_shard_later(settings: ProcessSettings) -> Callable[[int, int], None]:
+def start_shard_later(
+    settings: ProcessSettings,
+) -> Callable[[int, int, Callable[[], object]], None]:
     """For the coordinator's loop: a function that asks for a shard without blocking it."""
 
-    def start(index: int, incarnation: int) -> None:
-        thread = threading.Thread(target=_try_start, args=(settings, index, incarnation))
-        thread.daemon = True
-        thread.start()
+    def start(index: int, incarnation: int, on_failed: Callable[[], object]) -> None:
+        arguments = (settings, index, incarnation, on_failed)
+        threading.Thread(target=_try_start, args=arguments, daemon=True).start()
 
     return start
 
 
-def _try_start(settings: ProcessSettings, index: int, incarnation: int) -> None:
+def _try_start(
+    settings: ProcessSettings, index: int, incarnation: int, on_failed: Callable[[], object]
+) -> None:
+    """Wait until the process is up: Ray may have placed it on a node that is dead already, gives
+    it up when it notices, and never restarts a shard by itself.
+    """
     try:
-        start_shard(settings, index, incarnation)
-    except Exception:  # the coordinator asks again after a while
-        LOG.exception("Ray did not start shard %d", index)
+        ray.get(start_shard(settings, index, incarnation).pid.remote())
+    except Exception as error:
+        LOG.warning("Ray did not start shard %d: %s", index, error)
+        on_failed()

@@ -72,11 +72,12 @@ def _gateways(document: dict[str, Any]) -> Table:
 
 
 def _shards(document: dict[str, Any]) -> Table:
-    table = _table("shard", "key groups", "users", "events/s", "memory", "waiting")
+    table = _table("shard", "at", "key groups", "users", "events/s", "memory", "waiting")
     for name, one in document["shards"].items():
         lost = document["state_lost"].get(name)
         table.add_row(
             _up(name, one) + (f" (state lost {lost} times)" if lost else ""),
+            one.get("address") or "-",
             f"{one.get('key_groups', 0):,}",
             f"{one.get('users', 0):,}",
             f"{one.get('events_per_s', 0):,.0f}",

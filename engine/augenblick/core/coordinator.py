@@ -131,6 +131,13 @@ class CoordinatorCore:
             effects.append(self._log("warning", text, now_ms))
         return effects
 
+    def on_shard_not_started(self, shard: int, incarnation: int, now_ms: float) -> list[Effect]:
+        """What `StartShard` asked for has failed; it is asked for again after a pause."""
+        self._members.on_not_started(shard, incarnation, now_ms)
+        if self._stop is not None:
+            return []
+        return [self._log("warning", f"{shard_name(shard)} could not be started", now_ms)]
+
     def on_stop(self, now_ms: float) -> list[Effect]:
         """Begin the orderly stop; `Stopped` follows."""
         if self._stop is None:

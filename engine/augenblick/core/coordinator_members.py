@@ -145,6 +145,14 @@ class Members:
             wanted.append((index, member.asked_incarnation))
         return wanted
 
+    def on_not_started(self, index: int, incarnation: int, now_ms: float) -> None:
+        """A shard that was asked for will not come (its machine was dead already): as if lost."""
+        member = self.of_role("shard")[index]
+        if member.asked_incarnation == incarnation and not member.is_up:
+            member.asked_ms = 0.0
+            member.lost_ms = now_ms
+            member.losses += 1
+
     def _make_table(self) -> None:
         """A new version, once every shard and delivery have registered."""
         shards, delivery = self.of_role("shard"), self.all["delivery"]

@@ -153,10 +153,10 @@ class Engine:
         await importing
         return address
 
-    def _settle_ports(self) -> None:
+    def _settle_ports(self, seconds: float = 0.0) -> None:
         for index in range(self.options.gateways):
-            forward = settle("--forward", numbered(self.options.forward, index))
-            http = settle("--http", numbered(self.options.http, index))
+            forward = settle("--forward", numbered(self.options.forward, index), seconds)
+            http = settle("--http", numbered(self.options.http, index), seconds)
             self.addresses.append((forward, http))
 
     def _process_settings(self, cluster: cluster_file.Cluster, host: str) -> ProcessSettings:
@@ -195,7 +195,7 @@ class Engine:
             return "127.0.0.1"
         if ended := end_processes(self._namespace):
             LOG.warning("ended %d processes of an earlier start; their state is lost", ended)
-        self._settle_ports()
+        self._settle_ports(limits.processes_end_seconds_max if ended else 0.0)
         if options.shard_resource:
             found = wait_for_nodes(options.shard_resource, max(options.shard_nodes, 1))
             if found < options.shard_nodes:

@@ -18,11 +18,15 @@ _POLL_SECONDS = 0.1
 
 
 def join(address: str) -> str:
-    """Connect this process to Ray; returns its node's address, by which other nodes reach it."""
+    """Connect this process to Ray; returns its node's address, by which other nodes reach it.
+
+    A process that has already joined stays so: a start that failed is cleaned up after.
+    """
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(
             address=address,
+            ignore_reinit_error=True,
             log_to_driver=False,
             logging_level=logging.ERROR,
             configure_logging=False,

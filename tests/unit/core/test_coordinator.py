@@ -101,6 +101,37 @@ def test_a_shard_that_has_gone_is_asked_for_and_its_successor_gets_a_new_table()
     assert any("shard-1 is started anew" in line["text"] for line in status["log"])
 
 
+def test_a_shard_that_could_not_be_started_is_asked_for_again_soon_then_later() -> None:
+    core = _formed()
+    core.on_tick(1.0)
+    core.on_peer_lost("shard-1", 100_000.0)
+    now_ms, pauses = 100_000.0 + limits.shard_lost_ms, []
+    (first, _) = core.on_tick(now_ms)
+    for _ in range(8):
+        assert core.on_shard_not_started(1, first.incarnation - 1, now_ms)  # of an earlier one
+        assert core.on_tick(now_ms) == []
+        assert (
+            "could not be started"
+            in core.on_shard_not_started(1, first.incarnation, now_ms)[0].text
+        )
+        pause_ms = 0
+        while not (effects := core.on_tick(now_ms + pause_ms)):
+            pause_ms += limits.tick_ms
+        pauses.append(pause_ms)
+        now_ms += pause_ms
+        assert effects[0].incarnation > first.incarnation
+        first = effects[0]
+    assert pauses[:3] == [
+        2 * limits.shard_lost_ms,
+        4 * limits.shard_lost_ms,
+        8 * limits.shard_lost_ms,
+    ]
+    assert pauses[-1] == limits.shard_pause_ms_max
+    _join(core, "shard-1", incarnation=first.incarnation, epoch=2)
+    core.on_shard_not_started(1, first.incarnation, now_ms)
+    assert core.on_tick(now_ms + 60_000.0) == []
+
+
 def test_a_shard_that_comes_back_at_once_is_not_replaced() -> None:
     core = _formed()
     core.on_tick(1.0)
