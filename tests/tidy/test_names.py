@@ -29,6 +29,20 @@ def words(name: str) -> set[str]:
     return {word.lower() for word in WORD.findall(name)}
 
 
+def test_every_package_has_its_init_file():
+    """A folder without one works in the source tree and is missing from what is installed."""
+    sources = [
+        *with_suffix(".py", below="engine/augenblick"),
+        *with_suffix(".py", ".pyx", ".pxd", below="native/augenblick_native"),
+        *with_suffix(".py", below="bench/augenblick_bench"),
+    ]
+    assert sources
+    missing = {str(path.parent) for path in sources} - {
+        str(path.parent) for path in sources if path.name in ("__init__.py", "__init__.pxd")
+    }
+    assert not missing
+
+
 def test_files_and_folders():
     wrong = {
         str(path)
