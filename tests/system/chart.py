@@ -37,14 +37,19 @@ def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 def container(objects: list[dict[str, Any]], component: str, name: str) -> dict[str, Any]:
     """A container of the head's or the shards' pods."""
-    (found,) = (
-        one
+    (pod,) = (
+        owner["spec"]["template"]["spec"]
         for owner in of_kind(objects, "StatefulSet")
         if owner["metadata"]["name"].endswith(f"-{component}")
-        for one in owner["spec"]["template"]["spec"]["containers"]
-        if one["name"] == name
     )
+    (found,) = (one for one in containers_of(pod) if one["name"] == name)
     return found
+
+
+def containers_of(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The containers that run as long as the pod does, sidecars among them."""
+    first = [one for one in pod["initContainers"] if one.get("restartPolicy") == "Always"]
+    return [*first, *pod["containers"]]
 
 
 def keys(objects: list[dict[str, Any]]) -> dict[str, str]:

@@ -3,14 +3,18 @@
 What this cannot show: admission, scheduling, binding of claims. That needs a cluster.
 """
 
+import json
 import subprocess
+import tomllib
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from tests.system.chart import CHART, of_kind, render, template
+from tests.system.chart import CHART, container, containers_of, of_kind, render, template
 from typer.main import get_command
+
+from augenblick.cli.serve import app
 
 pytestmark = pytest.mark.system
 
@@ -79,13 +83,13 @@ def test_pods_are_locked_down(objects):
         pod = found["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["automountServiceAccountToken"] is False
-        for container in pod["containers"]:
-            assert container["securityContext"] == {
+        for one in containers_of(pod):
+            assert one["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }
-            assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
+            assert {"name": "RAY_AUTH_MODE", "value": "token"} in one["env"]
 
 
 def test_each_pod_has_a_claim_and_only_mounts_what_it_has(objects):
@@ -93,8 +97,8 @@ def test_each_pod_has_a_claim_and_only_mounts_what_it_has(objects):
         (claim,) = found["spec"]["volumeClaimTemplates"]
         pod = found["spec"]["template"]["spec"]
         volumes = {volume["name"] for volume in pod["volumes"]} | {claim["metadata"]["name"]}
-        for container in pod["containers"]:
-            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+        for one in containers_of(pod):
+            assert {mount["name"] for mount in one["volumeMounts"]} <= volumes
 
 
 def test_services_select_pods_that_are_there(objects):
@@ -110,21 +114,15 @@ def test_services_select_pods_that_are_there(objects):
 
 
 def test_probes_ask_the_engine(objects):
-    containers = [
-        container
-        for found in of_kind(objects, "StatefulSet")
-        for container in found["spec"]["template"]["spec"]["containers"]
-        if container["name"] == "engine"
-    ]
-    (engine,) = containers
+    engine = container(objects, "head", "engine")
     assert engine["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert engine["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
 
 
 def test_values_arrive(helm, tmp_path):
     objects = render(helm, tmp_path, VALUES["everything"])
-    head, shards = of_kind(objects, "StatefulSet")
-    engine = head["spec"]["template"]["spec"]["containers"][1]
+    _, shards = of_kind(objects, "StatefulSet")
+    engine = container(objects, "head", "engine")
     assert {"--shards=5", "--gateways=2", "--insecure"} <= set(engine["args"])
     assert engine["image"] == "registry.test/augenblick:1"
     assert shards["spec"]["replicas"] == 5
@@ -169,27 +167,51 @@ def test_key_files_are_the_owners_alone(objects):
     """The engine refuses key files that others may read; a Secret with a group is such a file."""
     for found in of_kind(objects, "StatefulSet"):
         pod = found["spec"]["template"]["spec"]
-        (keys,) = pod["initContainers"]
+        keys = pod["initContainers"][0]
         assert keys["command"][-1].startswith("umask 077 && cp ")
-        for container in pod["containers"]:
-            assert "/etc/augenblick/secret" not in str(container["volumeMounts"])
+        for one in containers_of(pod):
+            assert "/etc/augenblick/secret" not in str(one["volumeMounts"])
 
 
-def serve_flags() -> set[str]:
-    from augenblick.cli.serve import app
-
-    return {name for option in get_command(app).params for name in option.opts}
-
-
-def test_the_chart_uses_flags_that_serve_has(objects):
-    head = of_kind(objects, "StatefulSet")[0]
-    engine = head["spec"]["template"]["spec"]["containers"][1]
-    assert engine["args"][0] == "serve"
-    assert {flag.split("=")[0] for flag in engine["args"][2:]} <= serve_flags()
+def parsed(arguments: list[str]) -> dict[str, Any]:
+    """What `augenblick` makes of a container's arguments; it refuses what it does not know."""
+    assert arguments[0] == "serve"
+    return get_command(app).make_context("serve", arguments[1:]).params
 
 
-def test_compose_uses_flags_that_serve_has():
+def test_the_chart_speaks_the_command_line_of_serve(objects):
+    replicas = of_kind(objects, "StatefulSet")[1]["spec"]["replicas"]
+    given = parsed(container(objects, "head", "engine")["args"])
+    assert (given["shards"], given["shard_nodes"]) == (replicas, replicas)
+    (offered,) = (
+        argument.partition("=")[2]
+        for argument in container(objects, "shard", "ray")["args"]
+        if argument.startswith("--resources=")
+    )
+    assert given["shard_resource"] in json.loads(offered)
+
+
+def test_ray_starts_before_the_engine_and_ends_after_it(objects):
+    pod = of_kind(objects, "StatefulSet")[0]["spec"]["template"]["spec"]
+    assert [one["name"] for one in pod["initContainers"]] == ["keys", "ray"]
+    assert pod["initContainers"][1]["restartPolicy"] == "Always"
+    assert [one["name"] for one in pod["containers"]] == ["engine"]
+
+
+def test_compose_speaks_the_command_line_of_serve():
     compose = yaml.safe_load((CHART.parent / "compose.yaml").read_text())
-    command = compose["services"]["engine"]["command"]
-    assert command[0] == "serve"
-    assert {flag.split("=")[0] for flag in command[2:]} <= serve_flags()
+    service = compose["services"]["engine"]
+    given = parsed(service["command"])
+    inside = {int(given[name].rpartition(":")[2]) for name in ("forward", "http")}
+    published = [port.split(":") for port in service["ports"]]
+    assert {int(port) for *_, port in published} == inside
+    assert {host for host, *_ in published} == {"127.0.0.1"}
+
+
+def test_the_image_speaks_the_command_line():
+    lines = (CHART.parent / "Dockerfile").read_text().splitlines()
+    (entry,) = (json.loads(one.split(None, 1)[1]) for one in lines if one.startswith("ENTRYPOINT"))
+    (command,) = (json.loads(one.split(None, 1)[1]) for one in lines if one.startswith("CMD"))
+    project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(entry) <= set(project["scripts"])
+    assert command == ["--help"]
