@@ -1,1 +1,1 @@
-"""The plan as its tables say it: one pydantic model per table, before anything is checked together."""
+"""The plan as its tables say it: a pydantic model per table, before they are checked together."""
