@@ -78,6 +78,8 @@ securityContext:
   value: "86400"
 - name: RAY_memory_monitor_refresh_ms
   value: "0"
+- name: RAY_worker_niceness
+  value: "0"
 {{- with .Values.extraEnvironment }}
 {{ toYaml . }}
 {{- end }}

@@ -53,6 +53,7 @@ class RayNode:
             "RAY_AUTH_TOKEN": self.token,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_memory_monitor_refresh_ms": "0",
+            "RAY_worker_niceness": "0",  # Ray's own choice, 15, lets every other process go first
             # Ray starts as many idle workers as there are CPUs, so many at once as this says; our
             # processes are made of them.
             "RAY_worker_maximum_startup_concurrency": str(self._processes),
