@@ -1,4 +1,5 @@
-# Memory of all user records of one kernel: size classes carved from huge-page chunks; one owner, freed in one place.
+# Memory of all user records of one kernel: size classes carved from huge-page chunks; one owner,
+# freed in one place.
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
@@ -10,7 +11,8 @@ cdef struct Chunk:
     size_t bytes
     Chunk* next
 
-# Creator and owner: the kernel object.  One thread at a time.  A record is valid until it is given back.
+# Creator and owner: the kernel object.  One thread at a time.  A record is valid until it is given
+# back.
 cdef struct Arena:
     Chunk* chunks
     uint8_t* at                     # free tail of the newest chunk

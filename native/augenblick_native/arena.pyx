@@ -44,7 +44,9 @@ cdef bint grow(Arena* arena) noexcept nogil:
     cdef size_t aligned
     while bytes < CHUNK_BYTES_MAX and bytes * 4 < arena.mapped_bytes:
         bytes *= 2
-    mapped = mmap(NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    mapped = mmap(
+        NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
+    )
     if mapped == MAP_FAILED:
         return False
     chunk = <Chunk*>malloc(sizeof(Chunk))

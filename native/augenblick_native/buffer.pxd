@@ -1,4 +1,5 @@
-# A growable byte buffer of our own output: one owner, freed by buffer_free, never shared between threads.
+# A growable byte buffer of our own output: one owner, freed by buffer_free, never shared between
+# threads.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
@@ -71,7 +72,8 @@ cdef inline void put_i64(Buffer* buffer, int64_t value) noexcept nogil:
     put_bytes(buffer, &value, 8)
 
 
-# msgpack writing (https://github.com/msgpack/msgpack/blob/master/spec.md): the shortest form of each value.
+# msgpack writing (https://github.com/msgpack/msgpack/blob/master/spec.md): the shortest form of
+# each value.
 cdef inline void pack_tagged16(Buffer* buffer, uint8_t tag, uint16_t value) noexcept nogil:
     cdef uint16_t big = bswap16(value)
     put_u8(buffer, tag)

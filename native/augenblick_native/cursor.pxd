@@ -22,7 +22,8 @@ cdef extern from *:
     void prefetch "AB_PREFETCH"(const void*) noexcept nogil
 
 
-# Bytes still to be read: [at, end).  Lives on the stack of its reader; the buffer's owner outlives it.
+# Bytes still to be read: [at, end).  Lives on the stack of its reader; the buffer's owner outlives
+# it.
 cdef struct Cursor:
     const uint8_t* at
     const uint8_t* end

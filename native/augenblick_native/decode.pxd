@@ -1,4 +1,5 @@
-# A routed event's map, read for the kernel: its own fields, and those of props and context that the plan names.
+# A routed event's map, read for the kernel: its own fields, and those of props and context that the
+# plan names.
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from augenblick_native.machine cimport Event
@@ -10,9 +11,12 @@ from augenblick_native.status cimport Status
 from augenblick_native.values cimport of_int, of_text
 
 
-# Fills everything but ingest, warm, late, session and the bytes of an integer user id (left to the caller).  `time_ms` is
+# Fills everything but ingest, warm, late, session and the bytes of an integer user id (left to the
+# caller).  `time_ms` is
 # the map's own time; the carrier's, checked one is the caller's to set.
-cdef Status read_event(const Plan* plan, Event* event, const uint8_t* body, uint32_t size) noexcept nogil
+cdef Status read_event(
+    const Plan* plan, Event* event, const uint8_t* body, uint32_t size
+) noexcept nogil
 
 
 # The value an operand names.

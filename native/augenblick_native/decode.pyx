@@ -36,12 +36,16 @@ cdef Status read_fields(Cursor* cursor, const NameTable* table, Value* fields) n
     return STATUS_OK
 
 
-cdef inline bint is_key(const uint8_t* key, uint32_t size, const char* text, uint32_t text_bytes) noexcept nogil:
+cdef inline bint is_key(
+    const uint8_t* key, uint32_t size, const char* text, uint32_t text_bytes
+) noexcept nogil:
     return size == text_bytes and memcmp(key, text, text_bytes) == 0
 
 
 # props or context, at the cursor: their fields, and for props the whole map as bytes.
-cdef Status read_inner(const Plan* plan, Event* event, Cursor* cursor, bint is_props) noexcept nogil:
+cdef Status read_inner(
+    const Plan* plan, Event* event, Cursor* cursor, bint is_props
+) noexcept nogil:
     cdef const uint8_t* at = cursor.at
     cdef Status status
     if left(cursor) and at[0] == 0xC0:
@@ -54,7 +58,9 @@ cdef Status read_inner(const Plan* plan, Event* event, Cursor* cursor, bint is_p
     return status
 
 
-cdef Status read_event(const Plan* plan, Event* event, const uint8_t* body, uint32_t size) noexcept nogil:
+cdef Status read_event(
+    const Plan* plan, Event* event, const uint8_t* body, uint32_t size
+) noexcept nogil:
     cdef Cursor cursor = cursor_over(body, size)
     cdef uint32_t count = 0
     cdef uint32_t key_bytes = 0

@@ -71,7 +71,9 @@ cdef inline void run_of(
     stop[0] = at
 
 
-cdef void entries_drop(Machine* machine, uint32_t offset, uint32_t header, int64_t from_ms, int64_t to_ms) noexcept nogil:
+cdef void entries_drop(
+    Machine* machine, uint32_t offset, uint32_t header, int64_t from_ms, int64_t to_ms
+) noexcept nogil:
     cdef uint32_t start, stop, count
     run_of(machine, offset, header, from_ms, to_ms, &start, &stop, &count)
     if stop > start:
@@ -79,7 +81,8 @@ cdef void entries_drop(Machine* machine, uint32_t offset, uint32_t header, int64
 
 
 cdef void entries_trim(
-    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms, int64_t to_ms,
+    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms,
+    int64_t to_ms,
     uint32_t keep
 ) noexcept nogil:
     cdef uint32_t start, stop, count, at
@@ -101,7 +104,8 @@ cdef void entries_trim(
 
 
 cdef Value entries_result(
-    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms, int64_t to_ms
+    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms,
+    int64_t to_ms
 ) noexcept nogil:
     cdef uint32_t start, stop, count, at, index
     cdef Value value
@@ -141,7 +145,9 @@ cdef Value entries_result(
     return value
 
 
-cdef int64_t entries_next_ms(Machine* machine, uint32_t offset, uint32_t header, int64_t after_ms) noexcept nogil:
+cdef int64_t entries_next_ms(
+    Machine* machine, uint32_t offset, uint32_t header, int64_t after_ms
+) noexcept nogil:
     cdef uint32_t at = header
     while at < payload_bytes(machine.keeper.user, offset):
         if entry_at(machine, offset, at).time_ms > after_ms:

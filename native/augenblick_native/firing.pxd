@@ -13,12 +13,15 @@ cdef const Readers* user_readers() noexcept nogil
 cdef struct Membership:
     int64_t evaluated_ms        # instant of the last evaluation
     int64_t timed_ms            # last instant at which time decided; NO_TIME_MS
-    int64_t next_ms             # no later than the next instant at which time alone may change it; NEVER_MS
+    # no later than the next instant at which time alone may change it; NEVER_MS
+    int64_t next_ms
     uint32_t is_member
     uint32_t unused
 
 # The group of a trigger's grouped features that the event names.  False: none.
-cdef bint group_for(Machine* machine, const TriggerRule* rule, const Event* event, Group* group) noexcept nogil
+cdef bint group_for(
+    Machine* machine, const TriggerRule* rule, const Event* event, Group* group
+) noexcept nogil
 
 cdef void set_group(Moment* moment, const Group* group) noexcept nogil
 
@@ -26,7 +29,9 @@ cdef void set_group(Moment* moment, const Group* group) noexcept nogil
 cdef void fire_event(Machine* machine, uint32_t trigger, Event* event) noexcept nogil
 
 # A sequence's match or absence.
-cdef void fire_match(Machine* machine, uint32_t trigger, const Match* match, bint is_absence) noexcept nogil
+cdef void fire_match(
+    Machine* machine, uint32_t trigger, const Match* match, bint is_absence
+) noexcept nogil
 
 # `fire: once`: True the first time.
 cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """From an occasion to a result row.
 
-The body of a firing is a msgpack array: [user, group, match value, cause, identities, values]; binding.results makes the
+The body of a firing is a msgpack array: [user, group, match value, cause, identities, values];
+binding.results makes the
 record and its id of it.
 """
 from libc.stdint cimport int32_t, uint8_t, uint64_t
@@ -11,23 +12,26 @@ from augenblick_native.buffer cimport pack_array, pack_map, pack_nil, pack_str, 
 from augenblick_native.decode cimport read_event
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
-    COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX, ROW_ACTOR,
+    COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX,
+    ROW_ACTOR,
     ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
 )
 from augenblick_native.msgpack cimport Value
 from augenblick_native.pattern cimport pack_cause, pack_identity
 from augenblick_native.predicate cimport evaluate
 from augenblick_native.program cimport OPERAND_NONE, TRIGGER_ACTOR, TRIGGER_WHEN, ValueRule
+from augenblick_native.reading cimport pack_feature_map, read_feature
 from augenblick_native.record cimport add_cell, find_cell, narrow, payload, payload_bytes, widen
 from augenblick_native.session cimport session_holding
 from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.table cimport user_id
 from augenblick_native.values cimport is_true, of_bool, pack_value
-from augenblick_native.window cimport event_group, pack_feature_map, read_feature
+from augenblick_native.window cimport event_group
 
 cdef enum:
-    EQUAL_FIRINGS_MAX = 64          # different firings of one trigger and user at one instant whose k is kept
+    # different firings of one trigger and user at one instant whose k is kept
+    EQUAL_FIRINGS_MAX = 64
 
 cdef struct FiredHead:              # a cell: then Counted items for the latest time
     int64_t left_ms                 # time of the last one that left; NO_TIME_MS
@@ -60,7 +64,9 @@ cdef const Readers* user_readers() noexcept nogil:
     return &READERS
 
 
-cdef bint group_for(Machine* machine, const TriggerRule* rule, const Event* event, Group* group) noexcept nogil:
+cdef bint group_for(
+    Machine* machine, const TriggerRule* rule, const Event* event, Group* group
+) noexcept nogil:
     return event_group(machine, event, rule.group, group)
 
 
@@ -135,8 +141,11 @@ cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil:
     return True
 
 
-# k of a firing: how many with equal parts came before it at this time; kept for the latest time only.
-cdef uint32_t count_firing(Machine* machine, uint32_t offset, int64_t time_ms, uint64_t hashed) noexcept nogil:
+# k of a firing: how many with equal parts came before it at this time; kept for the latest time
+# only.
+cdef uint32_t count_firing(
+    Machine* machine, uint32_t offset, int64_t time_ms, uint64_t hashed
+) noexcept nogil:
     cdef FiredHead* head = <FiredHead*>payload(machine.keeper.user, offset)
     cdef uint32_t end = payload_bytes(machine.keeper.user, offset)
     cdef uint32_t at = sizeof(FiredHead)
@@ -166,7 +175,9 @@ cdef uint32_t count_firing(Machine* machine, uint32_t offset, int64_t time_ms, u
     return 0
 
 
-cdef bint is_cooling(const FiredHead* head, const TriggerRule* rule, int64_t time_ms) noexcept nogil:
+cdef bint is_cooling(
+    const FiredHead* head, const TriggerRule* rule, int64_t time_ms
+) noexcept nogil:
     cdef int64_t apart
     if rule.cooldown_ms == 0 or head.left_ms == NO_TIME_MS:
         return False
@@ -228,7 +239,9 @@ cdef void fire(
     identities_at = machine.scratch.size
     if match == NULL:
         pack_identity(&machine.scratch, event, &parts)
-        hashed = name_hash(machine.scratch.data + identities_at, machine.scratch.size - identities_at)
+        hashed = name_hash(
+            machine.scratch.data + identities_at, machine.scratch.size - identities_at
+        )
     else:
         hashed = name_hash(match.identities, match.identities_bytes)
     if match != NULL and rule.match != OPERAND_NONE:
@@ -280,14 +293,17 @@ cdef bint is_derived(Machine* machine, const Event* event) noexcept nogil:
         return False
     for index in range(machine.plan.event_count):
         if (
-            machine.plan.event_derived[index] and machine.plan.event_names[index].size == event.name.size
+            machine.plan.event_derived[index]
+            and machine.plan.event_names[index].size == event.name.size
             and memcmp(machine.plan.event_names[index].data, event.name.data, event.name.size) == 0
         ):
             return True
     return False
 
 
-cdef void fire_match(Machine* machine, uint32_t trigger, const Match* match, bint is_absence) noexcept nogil:
+cdef void fire_match(
+    Machine* machine, uint32_t trigger, const Match* match, bint is_absence
+) noexcept nogil:
     cdef Event* cause
     if machine.depth + 1 >= EVENT_DEPTH_MAX:
         return

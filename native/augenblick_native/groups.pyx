@@ -15,7 +15,9 @@ cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
         for index in range(group.mask + 1):
             if group.entries[index].user != NULL:
                 machine.users -= not group.entries[index].user.flags & RECORD_MATCHED
-                arena_give(&machine.arena, group.entries[index].user, group.entries[index].user.capacity)
+                arena_give(
+                    &machine.arena, group.entries[index].user, group.entries[index].user.capacity
+                )
     free_panes(group)
     free(group.entries)
     free(group.heap)

@@ -37,16 +37,20 @@ cdef class Kernel:
     cdef void _begin(self, int64_t now_ms) noexcept nogil
     cdef Block _end(self, uint32_t events)
     cdef uint32_t _apply(
-        self, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation, int64_t cap_ms
+        self, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation,
+        int64_t cap_ms
     ) noexcept nogil
     cdef void _advance(self, int64_t watermark_ms) noexcept nogil
     cdef inline void _note_earliest(self, uint32_t key_group) noexcept nogil
-    cdef inline void _refuse(self, int status, const uint8_t* body, uint32_t size, int64_t event_ms) noexcept nogil
+    cdef inline void _refuse(
+        self, int status, const uint8_t* body, uint32_t size, int64_t event_ms
+    ) noexcept nogil
     cdef inline bint _is_next(
         self, KeyGroup* group, uint32_t gateway, uint64_t incarnation, uint64_t number, int* status
     ) noexcept nogil
     cdef inline void _name_user(self, Event* event) noexcept nogil
     cdef void _apply_event(
-        self, uint32_t key_group, uint32_t flags, int64_t event_ms, int64_t ingest_ms, uint64_t user_key,
+        self, uint32_t key_group, uint32_t flags, int64_t event_ms, int64_t ingest_ms,
+        uint64_t user_key,
         uint64_t fingerprint, const uint8_t* body, uint32_t size
     ) noexcept nogil

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """The kernel: batches of events and their marks in, blocks of results out.
 
-It reads no clock: each call carries the stream (events with their marks), a bound on the watermark and `now`.
+It reads no clock: each call carries the stream (events with their marks), a bound on the watermark
+and `now`.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t
@@ -10,14 +11,21 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
 
 from augenblick_native.arena cimport arena_free, arena_give
-from augenblick_native.buffer cimport buffer_free, buffer_room, pack_array, pack_bin, pack_str, put_bytes
-from augenblick_native.cursor cimport Cursor, cursor_over, left, prefetch, read_i64, read_le32, read_le64, take
+from augenblick_native.buffer cimport (
+    buffer_free, buffer_room, pack_array, pack_bin, pack_str, put_bytes,
+)
+from augenblick_native.cursor cimport (
+    Cursor, cursor_over, left, prefetch, read_i64, read_le32, read_le64, take,
+)
 from augenblick_native.decode cimport read_event
+from augenblick_native.due cimport run_due
 from augenblick_native.groups cimport free_group
 from augenblick_native.machine cimport (
-    COUNT_DEPTH_EXCEEDED, COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
+    COUNT_DEPTH_EXCEEDED, COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED,
+    COUNT_RESENT,
     COUNTERS, EVENT_DEPTH_MAX, ROW_REFUSED, SLOT_KIND_ABSENCES, SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
-    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Event, FieldGroup, Rise, Row,
+    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Event,
+    FieldGroup, Rise, Row,
 )
 from augenblick_native.msgpack cimport Value
 from augenblick_native.panes cimport take_closed_panes
@@ -29,23 +37,28 @@ from augenblick_native.state cimport (
     GATEWAYS_MAX, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, HeapItem, User,
 )
 from augenblick_native.status cimport (
-    STATUS_GAP, STATUS_LATE, STATUS_NO_MEMORY, STATUS_OK, STATUS_OLD_INCARNATION, STATUS_USERS_FULL, Status,
+    STATUS_GAP, STATUS_LATE, STATUS_NO_MEMORY, STATUS_OK, STATUS_OLD_INCARNATION, STATUS_USERS_FULL,
+    Status,
 )
 from augenblick_native.table cimport add_user, find_user, first_place, remove_user
 from augenblick_native.timer cimport arm, disarm
-from augenblick_native.user cimport late_fits, run_due, run_event
+from augenblick_native.user cimport late_fits, run_event
 
 cdef enum:
     MARK = 0xFFFFFFFF               # in place of an event's size: a mark
     FLAG_WARM = 1
     EVENT_HEAD_BYTES = 40
-    LOOKAHEAD = 24                  # events whose memory is fetched before the first of them is applied
+    # events whose memory is fetched before the first of them is applied
+    LOOKAHEAD = 24
     SCRATCH_BYTES = 4 << 20
 
 COUNTER_NAMES = (
-    "events", "duplicates", "resent", "refused", "late", "late_dropped", "late_partly", "sessions_started",
-    "sessions_closed", "firings", "firings_cooldown", "firings_warm", "groups_evicted", "sliding_folded",
-    "since_ignored", "partials_dropped", "waiting_forced", "values_too_long", "users_expired", "prints_dropped",
+    "events", "duplicates", "resent", "refused", "late", "late_dropped", "late_partly",
+    "sessions_started",
+    "sessions_closed", "firings", "firings_cooldown", "firings_warm", "groups_evicted",
+    "sliding_folded",
+    "since_ignored", "partials_dropped", "waiting_forced", "values_too_long", "users_expired",
+    "prints_dropped",
     "metric_groups_other", "state_full", "depth_exceeded",
 )
 assert len(COUNTER_NAMES) == COUNTERS
@@ -66,7 +79,8 @@ cdef struct Ahead:
 
 
 cdef class Slab:
-    """Bytes of a block, handed over by the kernel: it owns them and frees them when nobody views them any more."""
+    """Bytes of a block, handed over by the kernel: it owns them and frees them when nobody views
+    them any more."""
 
     def __dealloc__(self):
         buffer_free(&self.buffer)
@@ -79,7 +93,8 @@ cdef class Slab:
 
 
 cdef class Block:
-    """Results of one call: arrays of machine.Row, PaneRow and Rise, and `bodies`, what rows and panes point into.
+    """Results of one call: arrays of machine.Row, PaneRow and Rise, and `bodies`, what rows and
+    panes point into.
 
     `events`: how many events the stream held.  Immutable, valid as long as it is referenced.
     """
@@ -95,12 +110,14 @@ cdef Slab slab_of(Buffer* buffer):
 cdef class Kernel:
     """State of the key groups of one shard, and the rules that run over it.
 
-    Created by binding.engine and the shard.  Owns all of its memory and frees it when it is collected.  One thread at
+    Created by binding.engine and the shard.  Owns all of its memory and frees it when it is
+    collected.  One thread at
     a time; the GIL is released for the whole of a call.
     """
 
     def __cinit__(
-        self, program, *, int64_t memory_bytes_max=0, bint emit_sessions=False, bint emit_windows=False,
+        self, program, *, int64_t memory_bytes_max=0, bint emit_sessions=False,
+        bint emit_windows=False,
         bint stamp_ingest=False,
     ):
         cdef size_t depth, per_depth
@@ -118,14 +135,19 @@ cdef class Kernel:
         self.machine.emits_sessions = emit_sessions or self.program.plan.emits_sessions
         self.machine.ingest_is_now = stamp_ingest
         self.machine.depth = -1
-        self.machine.when_before = <uint8_t*>calloc(EVENT_DEPTH_MAX, self.program.plan.trigger_count + 1)
-        self.machine.caused = <Caused*>calloc(EVENT_DEPTH_MAX * (self.program.plan.segment_count + 1), sizeof(Caused))
+        self.machine.when_before = <uint8_t*>calloc(
+            EVENT_DEPTH_MAX, self.program.plan.trigger_count + 1
+        )
+        self.machine.caused = <Caused*>calloc(
+            EVENT_DEPTH_MAX * (self.program.plan.segment_count + 1), sizeof(Caused)
+        )
         per_depth = (self.program.plan.field_count + 1) * (sizeof(Value) + sizeof(FieldGroup))
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
         self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX, per_depth)
         if (
             self.groups == NULL or self.earliest == NULL or self.machine.scratch.data == NULL
-            or self.machine.when_before == NULL or self.machine.caused == NULL or self.fields == NULL
+            or self.machine.when_before == NULL or self.machine.caused == NULL
+            or self.fields == NULL
         ):
             raise MemoryError
         for depth in range(KEY_GROUPS):
@@ -174,19 +196,32 @@ cdef class Kernel:
             self.slots[self.program.plan.segments[index].slot] = SlotRule(SLOT_KIND_SEGMENT, index)
         for index in range(self.program.plan.trigger_count):
             self.slots[self.program.plan.triggers[index].slot] = SlotRule(SLOT_KIND_FIRED, index)
-            self.slots[self.program.plan.triggers[index].partial_slot] = SlotRule(SLOT_KIND_PARTIALS, index)
-            self.slots[self.program.plan.triggers[index].absence_slot] = SlotRule(SLOT_KIND_ABSENCES, index)
-            self.slots[self.program.plan.triggers[index].waiting_slot] = SlotRule(SLOT_KIND_WAITING, index)
+            self.slots[self.program.plan.triggers[index].partial_slot] = SlotRule(
+                SLOT_KIND_PARTIALS, index
+            )
+            self.slots[self.program.plan.triggers[index].absence_slot] = SlotRule(
+                SLOT_KIND_ABSENCES, index
+            )
+            self.slots[self.program.plan.triggers[index].waiting_slot] = SlotRule(
+                SLOT_KIND_WAITING, index
+            )
         return 0
 
     # Calls
 
-    def apply(self, stream, uint32_t gateway, uint64_t incarnation, int64_t cap_watermark_ms, int64_t now_ms):
-        """Apply a stream of one gateway's events and marks (bytes-like), then let time pass up to its last mark.
+    def apply(
+        self, stream, uint32_t gateway, uint64_t incarnation, int64_t cap_watermark_ms,
+        int64_t now_ms
+    ):
+        """Apply a stream of one gateway's events and marks (bytes-like), then let time pass up to
+        its last mark.
 
-        `cap_watermark_ms`: the smallest watermark of the other gateways (2**63 - 1: none); the clock goes no further.
-        `now_ms`: the engine's clock, the `fired_at` of what comes of it.  Returns a Block.  Refused events are rows of
-        it and never abort the rest.  Raises ValueError for a stream that is not one: that is a bug of the sender.
+        `cap_watermark_ms`: the smallest watermark of the other gateways (2**63 - 1: none); the
+        clock goes no further.
+        `now_ms`: the engine's clock, the `fired_at` of what comes of it.  Returns a Block.  Refused
+        events are rows of
+        it and never abort the rest.  Raises ValueError for a stream that is not one: that is a bug
+        of the sender.
         """
         cdef Py_buffer view
         cdef uint32_t events
@@ -194,7 +229,9 @@ cdef class Kernel:
         try:
             with nogil:
                 self._begin(now_ms)
-                events = self._apply(<const uint8_t*>view.buf, view.len, gateway, incarnation, cap_watermark_ms)
+                events = self._apply(
+                    <const uint8_t*>view.buf, view.len, gateway, incarnation, cap_watermark_ms
+                )
         finally:
             PyBuffer_Release(&view)
         if events == 0xFFFFFFFF:
@@ -202,23 +239,29 @@ cdef class Kernel:
         return self._end(events)
 
     def advance(self, int64_t watermark_ms, int64_t now_ms):
-        """Let time pass: everything whose instant the watermark is strictly past happens.  Returns a Block."""
+        """Let time pass: everything whose instant the watermark is strictly past happens.  Returns
+        a Block."""
         with nogil:
             self._begin(now_ms)
             self._advance(watermark_ms)
         return self._end(0)
 
     def snapshot(self, uint32_t key_group):
-        """The key group's state as versioned, checksummed bytes that name features and triggers, never their index."""
+        """The key group's state as versioned, checksummed bytes that name features and triggers,
+        never their index."""
         if key_group >= KEY_GROUPS:
             raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
-        return write_snapshot(self.program, &self.machine, self.slots, key_group, self.shard_clock_ms)
+        return write_snapshot(
+            self.program, &self.machine, self.slots, key_group, self.shard_clock_ms
+        )
 
     def restore(self, data):
         """Take a key group from a snapshot, replacing what is there.  Returns its number.
 
-        State of features and triggers that the plan no longer has, or that mean something else now, is left out.
-        Raises ValueError for bytes that are damaged, cut short or of a format version this build does not read.
+        State of features and triggers that the plan no longer has, or that mean something else now,
+        is left out.
+        Raises ValueError for bytes that are damaged, cut short or of a format version this build
+        does not read.
         """
         cdef bytes copied = bytes(data)
         cdef uint32_t key_group = read_snapshot(self.program, &self.machine, self.slots, copied)
@@ -271,7 +314,12 @@ cdef class Kernel:
 
     cdef Block _end(self, uint32_t events):
         cdef Block block = Block.__new__(Block)
-        if self.machine.rows.failed or self.machine.bodies.failed or self.machine.panes.failed or self.rises.failed:
+        if (
+            self.machine.rows.failed
+            or self.machine.bodies.failed
+            or self.machine.panes.failed
+            or self.rises.failed
+        ):
             raise MemoryError("no memory for the results of a batch")
         block.rows = slab_of(&self.machine.rows)
         block.bodies = slab_of(&self.machine.bodies)
@@ -289,7 +337,9 @@ cdef class Kernel:
             next_ms = min(next_ms, group.heap[0].deadline_ms)
         self.earliest[key_group] = next_ms
 
-    cdef inline void _refuse(self, int status, const uint8_t* body, uint32_t size, int64_t event_ms) noexcept nogil:
+    cdef inline void _refuse(
+        self, int status, const uint8_t* body, uint32_t size, int64_t event_ms
+    ) noexcept nogil:
         cdef Row row
         self.machine.counters[COUNT_REFUSED] += 1
         memset(&row, 0, sizeof(Row))
@@ -308,7 +358,8 @@ cdef class Kernel:
     cdef inline bint _is_next(
         self, KeyGroup* group, uint32_t gateway, uint64_t incarnation, uint64_t number, int* status
     ) noexcept nogil:
-        """Applied once: the next number of the gateway's newest incarnation is applied, an older one was."""
+        """Applied once: the next number of the gateway's newest incarnation is applied, an older
+        one was."""
         cdef uint32_t index
         cdef GatewayMark* mark
         cdef void* grown
@@ -349,9 +400,11 @@ cdef class Kernel:
         return True
 
     cdef uint32_t _apply(
-        self, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation, int64_t cap_ms
+        self, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation,
+        int64_t cap_ms
     ) noexcept nogil:
-        """Events applied or refused, 0xFFFFFFFF for a broken stream (nothing of the rest is applied)."""
+        """Events applied or refused, 0xFFFFFFFF for a broken stream (nothing of the rest is
+        applied)."""
         cdef Cursor cursor = cursor_over(data, size)
         cdef Ahead[LOOKAHEAD] ahead
         cdef Ahead* item
@@ -372,7 +425,10 @@ cdef class Kernel:
                 if read_le32(&cursor, &head) != STATUS_OK:
                     return 0xFFFFFFFF
                 item = &ahead[count]
-                if read_le32(&cursor, &item.flags) != STATUS_OK or read_i64(&cursor, &item.event_ms) != STATUS_OK:
+                if (
+                    read_le32(&cursor, &item.flags) != STATUS_OK
+                    or read_i64(&cursor, &item.event_ms) != STATUS_OK
+                ):
                     return 0xFFFFFFFF
                 if head == MARK:
                     watermark_ms = item.event_ms
@@ -409,7 +465,9 @@ cdef class Kernel:
                 key_group = <uint32_t>(item.user_key >> 52)
                 group = &self.groups[key_group]
                 self.machine.record = <int32_t>events
-                self.machine.fired_ms = item.ingest_ms if self.machine.ingest_is_now else self.machine.now_ms
+                self.machine.fired_ms = self.machine.now_ms
+                if self.machine.ingest_is_now:
+                    self.machine.fired_ms = item.ingest_ms
                 mark_ms = min(item.watermark_ms, cap_ms)
                 if mark_ms > clock_ms:
                     clock_ms = mark_ms
@@ -422,18 +480,25 @@ cdef class Kernel:
                         self.machine.rise_count = <uint32_t>(self.rises.size // sizeof(Rise))
                 group.clock_ms = max(group.clock_ms, max(clock_ms, self.shard_clock_ms))
                 events += 1
-                if item.number and not self._is_next(group, gateway, incarnation, item.number, &status):
+                if (
+                    item.number
+                    and not self._is_next(group, gateway, incarnation, item.number, &status)
+                ):
                     if status != STATUS_OK:
                         self._refuse(status, item.body, item.size, item.event_ms)
                     continue
                 self._apply_event(
-                    key_group, item.flags, item.event_ms, item.ingest_ms, item.user_key, item.fingerprint, item.body,
+                    key_group, item.flags, item.event_ms, item.ingest_ms, item.user_key,
+                    item.fingerprint, item.body,
                     item.size,
                 )
                 self._note_earliest(key_group)
         self.machine.record = -1
         if marked:
-            if min(watermark_ms, cap_ms) > clock_ms and min(watermark_ms, cap_ms) > self.shard_clock_ms:
+            if (
+                min(watermark_ms, cap_ms) > clock_ms
+                and min(watermark_ms, cap_ms) > self.shard_clock_ms
+            ):
                 rise.watermark_ms = min(watermark_ms, cap_ms)
                 rise.ingest_ms = ingest_ms
                 rise.record = -1
@@ -444,7 +509,8 @@ cdef class Kernel:
         return events
 
     cdef void _apply_event(
-        self, uint32_t key_group, uint32_t flags, int64_t event_ms, int64_t ingest_ms, uint64_t user_key,
+        self, uint32_t key_group, uint32_t flags, int64_t event_ms, int64_t ingest_ms,
+        uint64_t user_key,
         uint64_t fingerprint, const uint8_t* body, uint32_t size
     ) noexcept nogil:
         cdef Machine* machine = &self.machine
@@ -464,7 +530,8 @@ cdef class Kernel:
         machine.group = group
         machine.key_group = <uint16_t>key_group
         machine.scratch.size = 0
-        machine.depth = 0                           # the event's place is taken: timers stand above it
+        # the event's place is taken: timers stand above it
+        machine.depth = 0
         machine.after_event = False
         machine.is_warm = False
         machine.keeper.arena = &machine.arena
@@ -473,17 +540,23 @@ cdef class Kernel:
         if entry != NULL:
             machine.keeper.user = entry.user
             if entry.user.armed_ms < group.clock_ms:
-                machine.clock_ms = NO_TIME_MS       # from instant to instant, up to the group's clock
+                # from instant to instant, up to the group's clock
+                machine.clock_ms = NO_TIME_MS
                 run_due(machine, group.clock_ms)
                 machine.scratch.size = 0
             if machine.keeper.user == NULL:
                 entry = NULL
         if entry == NULL:
             is_new = True
-            if machine.memory_bytes_max and <int64_t>machine.arena.used_bytes >= machine.memory_bytes_max:
+            if (
+                machine.memory_bytes_max
+                and <int64_t>machine.arena.used_bytes >= machine.memory_bytes_max
+            ):
                 self._refuse(STATUS_USERS_FULL, body, size, event_ms)
                 return
-            machine.keeper.user = new_record(&machine.arena, event.user.data, <uint16_t>event.user.size, 0)
+            machine.keeper.user = new_record(
+                &machine.arena, event.user.data, <uint16_t>event.user.size, 0
+            )
             if machine.keeper.user == NULL:
                 self._refuse(STATUS_NO_MEMORY, body, size, event_ms)
                 return
@@ -514,7 +587,8 @@ cdef class Kernel:
             note_print(group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED])
         run_event(machine, event)
         if is_new and machine.keeper.user.armed_ms == NEVER_MS:
-            arm(group, machine.keeper.user, group.clock_ms)      # a user without a session: settle its time to live
+            # a user without a session: settle its time to live
+            arm(group, machine.keeper.user, group.clock_ms)
         if machine.keeper.user.armed_ms < group.clock_ms:
             machine.after_event = True
             run_due(machine, group.clock_ms)

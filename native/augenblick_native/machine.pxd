@@ -1,5 +1,7 @@
 # What one kernel call works with: the plan, the state, the event or instant at hand, the results.
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    INT64_MAX, INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
 
 from augenblick_native.arena cimport Arena
 from augenblick_native.buffer cimport Buffer
@@ -9,9 +11,12 @@ from augenblick_native.record cimport Keeper
 from augenblick_native.state cimport KeyGroup
 
 cdef enum:
-    EVENT_DEPTH_MAX = 8             # derived events of derived events; segments form no cycle, so a plan bounds it too
-    GROUP_BYTES_MAX = 264           # a group's value as msgpack; engine/augenblick/limits.py: group_bytes_max
-    VALUE_BYTES_MAX = 1024          # a kept property value; engine/augenblick/limits.py: value_bytes_max
+    # derived events of derived events; segments form no cycle, so a plan bounds it too
+    EVENT_DEPTH_MAX = 8
+    # a group's value as msgpack; engine/augenblick/limits.py: group_bytes_max
+    GROUP_BYTES_MAX = 264
+    # a kept property value; engine/augenblick/limits.py: value_bytes_max
+    VALUE_BYTES_MAX = 1024
 
 cdef enum:                          # Machine.counters
     COUNT_EVENTS                    # applied
@@ -35,7 +40,8 @@ cdef enum:                          # Machine.counters
     COUNT_USERS_EXPIRED
     COUNT_PRINTS_DROPPED
     COUNT_METRIC_GROUPS_OTHER
-    COUNT_STATE_FULL                # a user's record could not grow: a part of an event was not kept
+    # a user's record could not grow: a part of an event was not kept
+    COUNT_STATE_FULL
     COUNT_DEPTH_EXCEEDED
     COUNTERS
 
@@ -50,13 +56,15 @@ cdef enum:                          # Row.flags
     ROW_APPROXIMATE = 1
     ROW_SHADOW = 2
 
-# One result; binding.results holds the same as a numpy dtype.  `body` is a msgpack value in Machine.bodies.
+# One result; binding.results holds the same as a numpy dtype.  `body` is a msgpack value in
+# Machine.bodies.
 cdef struct Row:
     uint8_t kind
     uint8_t flags
     uint16_t unused
     uint32_t rule                   # trigger or feature index; status of a refused record
-    int32_t record                  # index of the event in the call that released it; -1: the clock alone did
+    # index of the event in the call that released it; -1: the clock alone did
+    int32_t record
     uint32_t k
     int64_t fired_ms                # the engine's clock when it was released
     int64_t time_ms
@@ -89,7 +97,8 @@ cdef struct FieldGroup:
     uint32_t generation
     bint is_group
 
-# The event at hand, client's or derived.  Views point into the batch, or into Machine.scratch for derived ones.
+# The event at hand, client's or derived.  Views point into the batch, or into Machine.scratch for
+# derived ones.
 cdef struct Event:
     int32_t event_id                # -1: a name that no rule names
     bint derived
@@ -154,7 +163,8 @@ cdef struct Machine:
     uint16_t key_group
     Keeper keeper                   # the user's record
     Keeper matched                  # the record of partials at hand, see matched.pxd
-    int64_t clock_ms                # the clock that reads see: the watermark, or the instant of a timer
+    # the clock that reads see: the watermark, or the instant of a timer
+    int64_t clock_ms
     int64_t due_ms                  # instant of the timer at hand; NO_TIME_MS while an event is
     int32_t record                  # of the event at hand; -1: the clock
     int64_t fired_ms                # for the results of the event at hand

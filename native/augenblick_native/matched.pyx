@@ -1,7 +1,8 @@
 # cython: language_level=3
 """Partials of sequences with `match`: records of their own in the key group's table.
 
-Such a record has the flag RECORD_MATCHED; its id is the user's id, the value and the trigger's identity; it has one cell, of the
+Such a record has the flag RECORD_MATCHED; its id is the user's id, the value and the trigger's
+identity; it has one cell, of the
 trigger's partial_slot.  Its timer frees it.  The user's record counts them.
 """
 from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
@@ -20,18 +21,24 @@ cdef enum:
     NAME_BYTES_MAX = 256 + GROUP_BYTES_MAX + 8      # user id, value, trigger
 
 
-cdef inline uint16_t write_name(uint8_t* name, const User* user, const TriggerRule* rule, const Group* group) noexcept nogil:
+cdef inline uint16_t write_name(
+    uint8_t* name, const User* user, const TriggerRule* rule, const Group* group
+) noexcept nogil:
     memcpy(name, user_id(user), user.id_bytes)
     memcpy(name + user.id_bytes, group.data, group.size)
     memcpy(name + user.id_bytes + group.size, &rule.identity, 8)
     return <uint16_t>(user.id_bytes + group.size + 8)
 
 
-cdef inline uint64_t key_of(const User* user, const TriggerRule* rule, const Group* group) noexcept nogil:
+cdef inline uint64_t key_of(
+    const User* user, const TriggerRule* rule, const Group* group
+) noexcept nogil:
     return mix64(user.user_key ^ (<uint64_t>group.hashed << 16) ^ rule.identity)
 
 
-cdef Keeper* find_matched(Machine* machine, const TriggerRule* rule, const Group* group) noexcept nogil:
+cdef Keeper* find_matched(
+    Machine* machine, const TriggerRule* rule, const Group* group
+) noexcept nogil:
     cdef uint8_t[NAME_BYTES_MAX] name
     cdef uint16_t size
     cdef Entry* entry
@@ -48,7 +55,9 @@ cdef Keeper* find_matched(Machine* machine, const TriggerRule* rule, const Group
     return &machine.matched
 
 
-cdef Keeper* make_matched(Machine* machine, const TriggerRule* rule, const Group* group) noexcept nogil:
+cdef Keeper* make_matched(
+    Machine* machine, const TriggerRule* rule, const Group* group
+) noexcept nogil:
     cdef uint8_t[NAME_BYTES_MAX] name
     cdef uint16_t size
     cdef User* record

@@ -1,4 +1,5 @@
-# Metric panes of one key group: one per metric, window and group; taken out when the clock has passed their window.
+# Metric panes of one key group: one per metric, window and group; taken out when the clock has
+# passed their window.
 from libc.stdint cimport int64_t, uint16_t, uint32_t
 
 from augenblick_native.machine cimport Event, Machine
@@ -6,7 +7,8 @@ from augenblick_native.program cimport MetricRule
 from augenblick_native.state cimport KeyGroup, Pane
 
 cdef enum:
-    METRIC_GROUPS_MAX = 1000    # per key group and window; engine/augenblick/limits.py: metric_groups_max
+    # per key group and window; engine/augenblick/limits.py: metric_groups_max
+    METRIC_GROUPS_MAX = 1000
 
 # Count the event into its pane.  False: its window is closed.  `dry`: only say so.
 cdef bint count_event(Machine* machine, uint32_t metric, Event* event, bint dry) noexcept nogil

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """Metric panes of one key group.
 
-Sums are fixed point (2^-32 units, 128 bits), so that the order in which panes are merged cannot show.
+Sums are fixed point (2^-32 units, 128 bits), so that the order in which panes are merged cannot
+show.
 """
 from libc.math cimport nearbyint
 from libc.stdint cimport uint64_t, uint8_t
@@ -20,7 +21,8 @@ from augenblick_native.window cimport event_group, group_of
 
 cdef extern from *:
     """
-    static inline void ab_add_fixed(int64_t* high, uint64_t* low, int is_int, int64_t integer, double number) {
+    static inline void ab_add_fixed(int64_t* high, uint64_t* low, int is_int, int64_t integer,
+    double number) {
         __int128 sum = ((__int128)*high << 64) | *low;
         __int128 units;
         if (is_int) units = (__int128)integer << 32;
@@ -38,8 +40,12 @@ cdef extern from *:
     void add_fixed "ab_add_fixed"(int64_t*, uint64_t*, bint, int64_t, double) noexcept nogil
 
 
-cdef inline uint32_t place_of(const PaneTable* table, uint32_t metric, int64_t start_ms, uint32_t hashed) noexcept nogil:
-    return <uint32_t>mix64((<uint64_t>start_ms << 16) ^ metric ^ (<uint64_t>hashed << 32)) & (table.capacity * 2 - 1)
+cdef inline uint32_t place_of(
+    const PaneTable* table, uint32_t metric, int64_t start_ms, uint32_t hashed
+) noexcept nogil:
+    return <uint32_t>mix64(
+        (<uint64_t>start_ms << 16) ^ metric ^ (<uint64_t>hashed << 32)
+    ) & (table.capacity * 2 - 1)
 
 
 cdef Pane* find_pane(
@@ -67,7 +73,10 @@ cdef void index_panes(PaneTable* table) noexcept nogil:
     memset(table.index, 0, table.capacity * 2 * sizeof(uint32_t))
     table.earliest_end_ms = NEVER_MS
     for number in range(table.count):
-        at = place_of(table, table.panes[number].metric, table.panes[number].start_ms, table.panes[number].hashed)
+        at = place_of(
+            table, table.panes[number].metric, table.panes[number].start_ms,
+            table.panes[number].hashed
+        )
         while table.index[at]:
             at = (at + 1) & (table.capacity * 2 - 1)
         table.index[at] = number + 1
@@ -126,7 +135,9 @@ cdef uint32_t groups_in(const PaneTable* table, uint32_t metric, int64_t start_m
 
 
 # The pane of the event, made if need be; past the bound on groups it is that of the group `other`.
-cdef Pane* pane_for(Machine* machine, uint32_t metric, int64_t start_ms, int64_t end_ms, Group* group) noexcept nogil:
+cdef Pane* pane_for(
+    Machine* machine, uint32_t metric, int64_t start_ms, int64_t end_ms, Group* group
+) noexcept nogil:
     cdef PaneTable* table = &machine.group.panes
     cdef uint32_t place
     cdef Pane* pane = find_pane(table, metric, start_ms, group, &place)
@@ -134,7 +145,11 @@ cdef Pane* pane_for(Machine* machine, uint32_t metric, int64_t start_ms, int64_t
     cdef Value other
     if pane != NULL:
         return pane
-    if group.data != NULL and table.count >= METRIC_GROUPS_MAX and groups_in(table, metric, start_ms) >= METRIC_GROUPS_MAX:
+    if (
+        group.data != NULL
+        and table.count >= METRIC_GROUPS_MAX
+        and groups_in(table, metric, start_ms) >= METRIC_GROUPS_MAX
+    ):
         machine.counters[COUNT_METRIC_GROUPS_OTHER] += 1
         other = of_text(<const uint8_t*>b"other", 5)
         group_of(machine, &other, group)
@@ -175,7 +190,9 @@ cdef bint count_event(Machine* machine, uint32_t metric, Event* event, bint dry)
         return False
     pane.count += 1
     if rule.aggregate != AGGREGATE_COUNT:
-        add_fixed(&pane.sum_high, &pane.sum_low, value.kind == VALUE_INT, value.integer, as_float(&value))
+        add_fixed(
+            &pane.sum_high, &pane.sum_low, value.kind == VALUE_INT, value.integer, as_float(&value)
+        )
     return True
 
 

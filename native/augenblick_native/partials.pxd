@@ -6,7 +6,8 @@ from augenblick_native.pattern cimport Match, Taken
 from augenblick_native.program cimport TriggerRule
 from augenblick_native.record cimport Keeper
 
-# Let an event take steps and begin.  True: it completed a match.  `arms`: it reached the trailing negation.
+# Let an event take steps and begin.  True: it completed a match.  `arms`: it reached the trailing
+# negation.
 cdef bint step_partials(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil
@@ -17,5 +18,6 @@ cdef bint match_alone(Machine* machine, const Taken* taken, Match* match) noexce
 # Forget the hopeless partials of the user's own record.
 cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil
 
-# The timer of a record of partials (RECORD_MATCHED): forget the hopeless ones; give it back when none is left.
+# The timer of a record of partials (RECORD_MATCHED): forget the hopeless ones; give it back when
+# none is left.
 cdef void run_matched(Machine* machine, Keeper* keeper) noexcept nogil

@@ -1,8 +1,10 @@
 # cython: language_level=3
 """Partials of sequences.
 
-A cell of partial_slot holds PartialHead and its identities, in order of (first time, arrival), each padded to 8 bytes.  It
-lies in the user's record, or with `match` in a record per value (matched.pyx).  A partial is given up once the watermark is
+A cell of partial_slot holds PartialHead and its identities, in order of (first time, arrival), each
+padded to 8 bytes.  It
+lies in the user's record, or with `match` in a record per value (matched.pyx).  A partial is given
+up once the watermark is
 strictly past its first event + within.
 """
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
@@ -12,7 +14,8 @@ from augenblick_native.buffer cimport buffer_room, put_bytes
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
 from augenblick_native.matched cimport find_matched, free_matched, keep_matched, make_matched
 from augenblick_native.record cimport (
-    add_cell, cell_at, find_cell, first_cell, narrow, pad8, payload, payload_bytes, remove_cell, widen,
+    add_cell, cell_at, find_cell, first_cell, narrow, pad8, payload, payload_bytes, remove_cell,
+    widen,
 )
 from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, User
 from augenblick_native.timer cimport arm, disarm
@@ -31,7 +34,9 @@ cdef inline PartialHead* partial_at(const User* user, uint32_t offset, uint32_t 
     return <PartialHead*>(payload(user, offset) + at)
 
 
-cdef bint begin_partial(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
+cdef bint begin_partial(
+    Machine* machine, const TriggerRule* rule, const Taken* taken
+) noexcept nogil:
     cdef uint32_t whole = <uint32_t>sizeof(PartialHead) + pad8(taken.identity_bytes)
     cdef Keeper* keeper = make_matched(machine, rule, &taken.group)
     cdef uint32_t offset = 0
@@ -55,7 +60,10 @@ cdef bint begin_partial(Machine* machine, const TriggerRule* rule, const Taken* 
             return False                        # it would be the oldest itself
         narrow(keeper.user, offset, 0, partial_at(keeper.user, offset, 0).size)
     at = 0
-    while at < payload_bytes(keeper.user, offset) and partial_at(keeper.user, offset, at).first_ms <= taken.time_ms:
+    while (
+        at < payload_bytes(keeper.user, offset)
+        and partial_at(keeper.user, offset, at).first_ms <= taken.time_ms
+    ):
         at += partial_at(keeper.user, offset, at).size
     if not widen(keeper, offset, at, whole):
         machine.counters[COUNT_STATE_FULL] += 1
@@ -72,16 +80,21 @@ cdef bint begin_partial(Machine* machine, const TriggerRule* rule, const Taken* 
     return True
 
 
-cdef bint extend_partial(Machine* machine, Keeper* keeper, uint32_t offset, uint32_t at, const Taken* taken) noexcept nogil:
+cdef bint extend_partial(
+    Machine* machine, Keeper* keeper, uint32_t offset, uint32_t at, const Taken* taken
+) noexcept nogil:
     cdef PartialHead* partial = partial_at(keeper.user, offset, at)
-    cdef uint32_t wanted = <uint32_t>sizeof(PartialHead) + pad8(partial.identities_bytes + taken.identity_bytes)
+    cdef uint32_t wanted = <uint32_t>sizeof(PartialHead) + pad8(
+        partial.identities_bytes + taken.identity_bytes
+    )
     cdef uint32_t more = wanted - partial.size
     if more and not widen(keeper, offset, at + partial.size, more):
         machine.counters[COUNT_STATE_FULL] += 1
         return False
     partial = partial_at(keeper.user, offset, at)
     memcpy(
-        <uint8_t*>partial + sizeof(PartialHead) + partial.identities_bytes, taken.identity, taken.identity_bytes
+        <uint8_t*>partial + sizeof(PartialHead) + partial.identities_bytes, taken.identity,
+        taken.identity_bytes
     )
     partial.size = wanted
     partial.identities_bytes += taken.identity_bytes
@@ -92,7 +105,9 @@ cdef bint extend_partial(Machine* machine, Keeper* keeper, uint32_t offset, uint
 
 
 # A match of the partial's events and the event at hand, in the call's scratch.
-cdef bint complete(Machine* machine, const PartialHead* partial, const Taken* taken, Match* match) noexcept nogil:
+cdef bint complete(
+    Machine* machine, const PartialHead* partial, const Taken* taken, Match* match
+) noexcept nogil:
     cdef uint32_t before = partial.identities_bytes if partial != NULL else 0
     cdef size_t at = machine.scratch.size
     if buffer_room(&machine.scratch, before + taken.identity_bytes) == NULL:
@@ -114,11 +129,15 @@ cdef inline int64_t hopeless_ms(const TriggerRule* rule, const PartialHead* part
     return plus(partial.first_ms, rule.within_ms)
 
 
-cdef inline bint is_hopeless(Machine* machine, const TriggerRule* rule, const PartialHead* partial) noexcept nogil:
+cdef inline bint is_hopeless(
+    Machine* machine, const TriggerRule* rule, const PartialHead* partial
+) noexcept nogil:
     return hopeless_ms(rule, partial) < machine.clock_ms
 
 
-cdef inline bint is_next(const TriggerRule* rule, const PartialHead* partial, const Taken* taken) noexcept nogil:
+cdef inline bint is_next(
+    const TriggerRule* rule, const PartialHead* partial, const Taken* taken
+) noexcept nogil:
     return (
         taken.mask & (<uint32_t>1 << partial.steps) != 0
         and taken.time_ms >= partial.last_ms
@@ -134,7 +153,9 @@ cdef bint step_partials(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil:
     cdef Keeper* keeper = find_matched(machine, rule, &taken.group)
-    cdef uint32_t offset = find_cell(keeper.user, rule.partial_slot, NULL, 0, 0) if keeper != NULL else 0
+    cdef uint32_t offset = find_cell(
+        keeper.user, rule.partial_slot, NULL, 0, 0
+    ) if keeper != NULL else 0
     cdef bint matched = False
     if offset:
         matched = take_steps(machine, rule, taken, match, arms, keeper, offset)
@@ -152,7 +173,8 @@ cdef bint step_partials(
 
 # Each partial that waits for the event takes it; the ones out of reach go.
 cdef bint take_steps(
-    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms, Keeper* keeper,
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms,
+    Keeper* keeper,
     uint32_t offset
 ) noexcept nogil:
     cdef uint32_t at = 0
@@ -175,7 +197,8 @@ cdef bint take_steps(
                 narrow(keeper.user, offset, at, partial.size)
                 continue
         else:
-            if not matched:                     # in order of their beginning: the first is the match
+            # in order of their beginning: the first is the match
+            if not matched:
                 matched = complete(machine, partial, taken, match)
             narrow(keeper.user, offset, at, partial.size)
             continue
@@ -190,7 +213,9 @@ cdef void skip_past(User* user, uint32_t offset, int64_t time_ms) noexcept nogil
 
 
 # Take the hopeless ones out of a cell; the instant at which the next one will be.
-cdef int64_t sweep_cell(Machine* machine, const TriggerRule* rule, User* user, uint32_t offset) noexcept nogil:
+cdef int64_t sweep_cell(
+    Machine* machine, const TriggerRule* rule, User* user, uint32_t offset
+) noexcept nogil:
     cdef uint32_t at = 0
     cdef int64_t next_ms = NEVER_MS
     while at < payload_bytes(user, offset):

@@ -1,4 +1,5 @@
-# Sequences: partials, absences and the events that wait for their turn, as cells of the user's record.
+# Sequences: partials, absences and the events that wait for their turn, as cells of the user's
+# record.
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 
 from augenblick_native.buffer cimport Buffer
@@ -11,7 +12,8 @@ cdef enum:
     STEPS_MAX = 31
     MASK_NOT = 0x80000000       # the event matches the trailing negation
 
-# One event as a sequence sees it: which steps it may take, who it is.  Views stay valid during the call only.
+# One event as a sequence sees it: which steps it may take, who it is.  Views stay valid during the
+# call only.
 cdef struct Taken:
     int64_t time_ms
     uint32_t mask               # bit i: positive step i; MASK_NOT
@@ -34,15 +36,20 @@ cdef struct Match:
     uint32_t cause_bytes
 
 # What the sequence sees of an event at hand.  False: it is no concern of the sequence.
-cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Taken* taken) noexcept nogil
+cdef bint taken_of(
+    Machine* machine, const TriggerRule* rule, Event* event, Taken* taken
+) noexcept nogil
 
 # Let an event cancel, step and begin.  True: it completed a match.
-cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match) noexcept nogil
+cdef bint take_event(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match
+) noexcept nogil
 
 # Put an event of an event-time sequence where it waits for the watermark.
 cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil
 
-# The earliest waiting event of the trigger; NEVER_MS none.  Take it out: its views go to the call's scratch.
+# The earliest waiting event of the trigger; NEVER_MS none.  Take it out: its views go to the call's
+# scratch.
 cdef int64_t next_waiting_ms(Machine* machine, const TriggerRule* rule) noexcept nogil
 cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) noexcept nogil
 

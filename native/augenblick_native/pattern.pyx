@@ -1,8 +1,10 @@
 # cython: language_level=3
 """Sequences.
 
-Cells: absence_slot (one per `match` value): AbsenceHead, cause, in order of arming; waiting_slot: Queue, then WaitingHead, group,
-identity, cause, in order of (time, arrival).  Every item is padded to 8 bytes and says its own size.  Partials: partials.pyx.
+Cells: absence_slot (one per `match` value): AbsenceHead, cause, in order of arming; waiting_slot:
+Queue, then WaitingHead, group,
+identity, cause, in order of (time, arrival).  Every item is padded to 8 bytes and says its own
+size.  Partials: partials.pyx.
 """
 from libc.string cimport memcpy, memmove, memset
 
@@ -16,7 +18,8 @@ from augenblick_native.partials cimport match_alone, step_partials
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport OPERAND_NONE, TIMER_KEEP, TIMER_RESTART
 from augenblick_native.record cimport (
-    add_cell, cell_at, find_cell, group_data, group_head, narrow, next_cell, pad8, payload, payload_bytes, remove_cell,
+    add_cell, cell_at, find_cell, group_data, group_head, narrow, next_cell, pad8, payload,
+    payload_bytes, remove_cell,
     widen,
 )
 from augenblick_native.state cimport NEVER_MS
@@ -69,7 +72,9 @@ cdef void pack_cause(Buffer* buffer, const Event* event) noexcept nogil:
         put_bytes(buffer, event.props, event.props_bytes)
 
 
-cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Taken* taken) noexcept nogil:
+cdef bint taken_of(
+    Machine* machine, const TriggerRule* rule, Event* event, Taken* taken
+) noexcept nogil:
     cdef uint32_t index
     cdef size_t at
     memset(taken, 0, sizeof(Taken))
@@ -84,13 +89,16 @@ cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Take
         return False
     taken.time_ms = event.time_ms
     taken.derived = event.derived
-    if buffer_room(&machine.scratch, 512 + event.name.size * 2 + event.id.size * 2 + event.props_bytes) == NULL:
+    if buffer_room(
+        &machine.scratch, 512 + event.name.size * 2 + event.id.size * 2 + event.props_bytes
+    ) == NULL:
         return False
     at = machine.scratch.size
     pack_identity(&machine.scratch, event, &taken.identity_parts)
     taken.identity = machine.scratch.data + at
     taken.identity_bytes = <uint32_t>(machine.scratch.size - at)
-    if taken.mask & (<uint32_t>1 << (rule.steps_count - 1)):        # only the last positive step is a cause
+    # only the last positive step is a cause
+    if taken.mask & (<uint32_t>1 << (rule.steps_count - 1)):
         at = machine.scratch.size
         pack_cause(&machine.scratch, event)
         taken.cause = machine.scratch.data + at
@@ -100,7 +108,9 @@ cdef bint taken_of(Machine* machine, const TriggerRule* rule, Event* event, Take
 
 # The cell of the slot for the event's `match` value, made if need be.  0: full.
 cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noexcept nogil:
-    cdef uint32_t offset = find_cell(machine.keeper.user, slot, group.data, group.size, group.hashed)
+    cdef uint32_t offset = find_cell(
+        machine.keeper.user, slot, group.data, group.size, group.hashed
+    )
     cdef uint32_t oldest = 0
     cdef uint32_t count = 0
     if offset == 0 and group.data != NULL:
@@ -112,7 +122,9 @@ cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noex
                 < group_head(cell_at(machine.keeper.user, oldest)).touched
             ):
                 oldest = offset
-            offset = next_cell(machine.keeper.user, slot, offset + cell_at(machine.keeper.user, offset).size)
+            offset = next_cell(
+                machine.keeper.user, slot, offset + cell_at(machine.keeper.user, offset).size
+            )
         if count >= ABSENCE_VALUES_MAX:
             remove_cell(machine.keeper.user, oldest)
             machine.counters[COUNT_PARTIALS_DROPPED] += 1
@@ -127,7 +139,8 @@ cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noex
     return offset
 
 
-# Head of the waiting cell: how many wait; where in the payload the first and the last lie, and where the last ends.
+# Head of the waiting cell: how many wait; where in the payload the first and the last lie, and
+# where the last ends.
 cdef struct Queue:
     uint32_t count
     uint32_t first_at
@@ -152,7 +165,9 @@ cdef inline WaitingHead* waiting_at(Machine* machine, uint32_t offset, uint32_t 
     return <WaitingHead*>(payload(machine.keeper.user, offset) + at)
 
 
-cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match) noexcept nogil:
+cdef bint take_event(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match
+) noexcept nogil:
     cdef bint matched = False
     cdef bint arms = False
     if rule.ends_in_not and taken.mask & MASK_NOT:
@@ -174,7 +189,8 @@ cdef bint take_event(Machine* machine, const TriggerRule* rule, const Taken* tak
 # An event at or before the deadline, and not before the step, cancels.
 cdef void cancel(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
     cdef uint32_t offset = find_cell(
-        machine.keeper.user, rule.absence_slot, taken.group.data, taken.group.size, taken.group.hashed
+        machine.keeper.user, rule.absence_slot, taken.group.data, taken.group.size,
+        taken.group.hashed
     )
     cdef uint32_t at = 0
     cdef AbsenceHead* absence
@@ -190,7 +206,9 @@ cdef void cancel(Machine* machine, const TriggerRule* rule, const Taken* taken) 
 
 
 cdef void arm_absence(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
-    cdef uint32_t whole = <uint32_t>sizeof(AbsenceHead) + pad8(taken.identity_bytes + taken.cause_bytes)
+    cdef uint32_t whole = <uint32_t>sizeof(AbsenceHead) + pad8(
+        taken.identity_bytes + taken.cause_bytes
+    )
     cdef uint32_t offset = cell_for(machine, rule.absence_slot, &taken.group)
     cdef uint32_t at = 0
     cdef uint32_t count = 0
@@ -221,7 +239,10 @@ cdef void arm_absence(Machine* machine, const TriggerRule* rule, const Taken* ta
     absence.identity_parts = taken.identity_parts
     absence.cause_bytes = taken.cause_bytes
     memcpy(<uint8_t*>absence + sizeof(AbsenceHead), taken.identity, taken.identity_bytes)
-    memcpy(<uint8_t*>absence + sizeof(AbsenceHead) + taken.identity_bytes, taken.cause, taken.cause_bytes)
+    memcpy(
+        <uint8_t*>absence + sizeof(AbsenceHead) + taken.identity_bytes, taken.cause,
+        taken.cause_bytes
+    )
 
 
 # The absence with the earliest (deadline, step): its cell and place.  False: none.
@@ -242,7 +263,9 @@ cdef bint earliest_absence(
                 found_at[0] = at
             at += absence.size
         offset = next_cell(
-            machine.keeper.user, rule.absence_slot, offset + cell_at(machine.keeper.user, offset).size
+            machine.keeper.user, rule.absence_slot, offset + cell_at(
+                machine.keeper.user, offset
+            ).size
         )
     return best != NULL
 
@@ -269,7 +292,9 @@ cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) 
     match.identity_parts = absence.identity_parts
     match.cause_bytes = absence.cause_bytes
     match.group.size = cell_at(machine.keeper.user, offset).group_bytes
-    if buffer_room(&machine.scratch, match.identities_bytes + 16 + match.cause_bytes + match.group.size) != NULL:
+    if buffer_room(
+        &machine.scratch, match.identities_bytes + 16 + match.cause_bytes + match.group.size
+    ) != NULL:
         put_bytes(&machine.scratch, data, match.identities_bytes)
         pack_int(&machine.scratch, absence.deadline_ms)
         match.identities_bytes = <uint32_t>(machine.scratch.size - start)
@@ -280,7 +305,9 @@ cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) 
         if match.group.size:
             match.group.data = machine.scratch.data + machine.scratch.size
             match.group.hashed = group_head(cell_at(machine.keeper.user, offset)).hashed
-            put_bytes(&machine.scratch, group_data(cell_at(machine.keeper.user, offset)), match.group.size)
+            put_bytes(
+                &machine.scratch, group_data(cell_at(machine.keeper.user, offset)), match.group.size
+            )
     narrow(machine.keeper.user, offset, at, absence.size)
     drop_if_empty(machine, offset)
     return match.identities != NULL
@@ -288,7 +315,8 @@ cdef bint take_absence(Machine* machine, const TriggerRule* rule, Match* match) 
 
 # Events that wait
 
-# Room for `size` more bytes behind the last waiting event.  A queue that is read and written needs no bytes moved for long.
+# Room for `size` more bytes behind the last waiting event.  A queue that is read and written needs
+# no bytes moved for long.
 cdef bint make_room(Machine* machine, uint32_t offset, uint32_t size) noexcept nogil:
     cdef Queue* queue = queue_at(machine, offset)
     cdef uint32_t whole = payload_bytes(machine.keeper.user, offset)
@@ -296,7 +324,10 @@ cdef bint make_room(Machine* machine, uint32_t offset, uint32_t size) noexcept n
     if queue.end_at + size <= whole:
         return True
     if queue.end_at - dead + size <= whole and dead * 2 >= whole:
-        memmove(<uint8_t*>queue + sizeof(Queue), <uint8_t*>queue + queue.first_at, queue.end_at - queue.first_at)
+        memmove(
+            <uint8_t*>queue + sizeof(Queue), <uint8_t*>queue + queue.first_at,
+            queue.end_at - queue.first_at
+        )
         queue.first_at -= dead
         queue.last_at -= dead
         queue.end_at -= dead

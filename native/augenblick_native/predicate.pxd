@@ -5,7 +5,8 @@ from augenblick_native.machine cimport Event, Machine, Moment
 from augenblick_native.msgpack cimport Value
 from augenblick_native.program cimport names
 
-# How a condition reads a feature, a segment or a metric: given by who owns that state, so that this module needs none of it.
+# How a condition reads a feature, a segment or a metric: given by who owns that state, so that this
+# module needs none of it.
 ctypedef Value (*Reader)(Machine* machine, Moment* moment, int32_t index) noexcept nogil
 
 cdef struct Readers:
@@ -13,10 +14,14 @@ cdef struct Readers:
     Reader segment
     Reader metric
 
-# Result of the code at the moment.  The program was checked when it was compiled; a stack that would overflow gives missing.
-cdef Value evaluate(Machine* machine, Moment* moment, int32_t code, const Readers* readers) noexcept nogil
+# Result of the code at the moment.  The program was checked when it was compiled; a stack that
+# would overflow gives missing.
+cdef Value evaluate(
+    Machine* machine, Moment* moment, int32_t code, const Readers* readers
+) noexcept nogil
 
-# The where-condition of a selector for the event (it sees no state); the answer is kept for the event.
+# The where-condition of a selector for the event (it sees no state); the answer is kept for the
+# event.
 cdef bint selects_by_code(Machine* machine, Event* event, int32_t selector) noexcept nogil
 
 

@@ -1,8 +1,10 @@
 # cython: language_level=3
 """Conditions: the stack machine.
 
-Logic is two-valued: a comparison with a missing or wrongly typed operand is false, `!=` included; arithmetic with
-a missing operand or a zero divisor is missing; only `true` is true.  Source: the plan's reference on conditions.
+Logic is two-valued: a comparison with a missing or wrongly typed operand is false, `!=` included;
+arithmetic with
+a missing operand or a zero divisor is missing; only `true` is true.  Source: the plan's reference
+on conditions.
 """
 from libc.math cimport fabs, nearbyint
 from libc.stdint cimport INT64_MIN, int64_t, uint8_t, uint32_t
@@ -19,7 +21,8 @@ from augenblick_native.program cimport (
 )
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.values cimport (
-    as_float, comparable, has_value, is_number, is_true, of_bool, of_float, of_int, of_text, order, same_value,
+    as_float, comparable, has_value, is_number, is_true, of_bool, of_float, of_int, of_text, order,
+    same_value,
 )
 
 cdef enum Op:                           # engine/augenblick/plan/program.py: Op
@@ -172,7 +175,9 @@ cdef Value own(const Event* event, uint32_t number) noexcept nogil:
     return operand(event, -<int32_t>number)
 
 
-cdef Value evaluate(Machine* machine, Moment* moment, int32_t code, const Readers* readers) noexcept nogil:
+cdef Value evaluate(
+    Machine* machine, Moment* moment, int32_t code, const Readers* readers
+) noexcept nogil:
     cdef Value[STACK_VALUES_MAX] stack
     cdef const Code* program = &machine.plan.codes[code]
     cdef uint32_t at = 0

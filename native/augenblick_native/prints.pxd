@@ -7,7 +7,11 @@ cdef enum:
     PRINTS_MAX = 4096           # per key group; engine/augenblick/limits.py: dedup_max
 
 # True if the fingerprint was applied at most `dedup_ms` of ingest time ago.  Forgets what is older.
-cdef bint is_duplicate(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms) noexcept nogil
+cdef bint is_duplicate(
+    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms
+) noexcept nogil
 
 # Note an applied event; past the bound the oldest is forgotten and counted in `dropped`.
-cdef void note_print(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped) noexcept nogil
+cdef void note_print(
+    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
+) noexcept nogil

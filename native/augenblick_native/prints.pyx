@@ -59,7 +59,9 @@ cdef bint grow(Prints* prints) noexcept nogil:
     return True
 
 
-cdef void note_print(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped) noexcept nogil:
+cdef void note_print(
+    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
+) noexcept nogil:
     cdef Prints* prints = &group.prints
     cdef uint32_t place
     if prints.count == prints.capacity:
@@ -76,7 +78,9 @@ cdef void note_print(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, u
     prints.index[find(prints, fingerprint)] = place + 1
 
 
-cdef bint is_duplicate(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms) noexcept nogil:
+cdef bint is_duplicate(
+    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms
+) noexcept nogil:
     cdef Prints* prints = &group.prints
     cdef uint32_t at
     while prints.count and prints.ring[prints.first].ingest_ms < ingest_ms - dedup_ms:
@@ -84,4 +88,7 @@ cdef bint is_duplicate(KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms,
     if prints.count == 0:
         return False
     at = find(prints, fingerprint)
-    return prints.index[at] != 0 and prints.ring[prints.index[at] - 1].ingest_ms >= ingest_ms - dedup_ms
+    return (
+        prints.index[at] != 0
+        and prints.ring[prints.index[at] - 1].ingest_ms >= ingest_ms - dedup_ms
+    )

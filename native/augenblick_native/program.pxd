@@ -1,4 +1,5 @@
-# The plan's program as C tables.  Made once by Program, read-only afterwards, shared by every kernel call.
+# The plan's program as C tables.  Made once by Program, read-only afterwards, shared by every
+# kernel call.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from augenblick_native.msgpack cimport Value
@@ -73,7 +74,8 @@ cdef struct FeatureRule:
     Aggregate aggregate
     Window window
     int64_t size_ms
-    int64_t pane_ms             # granularity of its panes: the size of a tumbling window, the step of a hopping one
+    # granularity of its panes: the size of a tumbling window, the step of a hopping one
+    int64_t pane_ms
     int32_t selector
     int32_t value               # operand
     int32_t by                  # operand
@@ -108,7 +110,8 @@ cdef struct ValueRule:
 cdef struct TriggerRule:
     Text name
     Text version
-    uint64_t identity           # of name and version: the same in every plan that holds this very trigger
+    # of name and version: the same in every plan that holds this very trigger
+    uint64_t identity
     TriggerKind kind
     Fire fire
     int32_t when
@@ -223,14 +226,20 @@ cdef class Program:
     cdef int _load_dispatch(self, source) except -1
 
 
-cdef inline int32_t find_name(const NameTable* table, uint64_t hashed, const uint8_t* data, uint32_t size) noexcept nogil:
+cdef inline int32_t find_name(
+    const NameTable* table, uint64_t hashed, const uint8_t* data, uint32_t size
+) noexcept nogil:
     cdef uint32_t at = <uint32_t>hashed & table.mask
     cdef NameEntry* entry
     while True:
         entry = &table.entries[at]
         if entry.index < 0:
             return -1
-        if entry.hashed == hashed and entry.name.size == size and same_bytes(entry.name.data, data, size):
+        if (
+            entry.hashed == hashed
+            and entry.name.size == size
+            and same_bytes(entry.name.data, data, size)
+        ):
             return entry.index
         at = (at + 1) & table.mask
 

@@ -15,13 +15,16 @@ cdef dict AGGREGATES = {
     "count": AGGREGATE_COUNT, "sum": AGGREGATE_SUM, "min": AGGREGATE_MIN, "max": AGGREGATE_MAX,
     "avg": AGGREGATE_AVG, "first": AGGREGATE_FIRST, "last": AGGREGATE_LAST, "list": AGGREGATE_LIST,
 }
-cdef dict STRIDES = {"count": 8, "sum": 16, "min": 16, "max": 16, "avg": 24, "first": 0, "last": 0, "list": 0}
+cdef dict STRIDES = {
+    "count": 8, "sum": 16, "min": 16, "max": 16, "avg": 24, "first": 0, "last": 0, "list": 0,
+}
 cdef dict WINDOWS = {
     "session": WINDOW_SESSION, "tumbling": WINDOW_TUMBLING, "hopping": WINDOW_HOPPING,
     "sliding": WINDOW_SLIDING, "lifetime": WINDOW_LIFETIME, "since": WINDOW_SINCE,
 }
 cdef dict KINDS = {
-    "when": TRIGGER_WHEN, "event": TRIGGER_EVENT, "sequence": TRIGGER_SEQUENCE, "actor": TRIGGER_ACTOR,
+    "when": TRIGGER_WHEN, "event": TRIGGER_EVENT, "sequence": TRIGGER_SEQUENCE,
+    "actor": TRIGGER_ACTOR,
 }
 cdef dict FIRES = {"rise": FIRE_RISE, "each": FIRE_EACH, "once": FIRE_ONCE}
 cdef dict TIMERS = {"restart": TIMER_RESTART, "each": TIMER_EACH, "keep": TIMER_KEEP}
@@ -30,7 +33,8 @@ cdef dict TIMERS = {"restart": TIMER_RESTART, "each": TIMER_EACH, "keep": TIMER_
 cdef class Program:
     """C tables of one compiled plan.
 
-    Created by the kernel and the router from `augenblick.plan.program.Program` (duck typed).  Owns every
+    Created by the kernel and the router from `augenblick.plan.program.Program` (duck typed).  Owns
+    every
     table; they stay valid and unchanged as long as the object lives, so any thread may read them.
     Raises ValueError for a program that does not fit its own bounds: that is a bug of the compiler.
     """
@@ -88,7 +92,9 @@ cdef class Program:
 
     cdef int _load_names(self, source) except -1:
         cdef Plan* plan = &self.plan
-        cdef bytes derived = bytes(bytearray(1 if flag else 0 for flag in source.event_derived) + b"\0")
+        cdef bytes derived = bytes(
+            bytearray(1 if flag else 0 for flag in source.event_derived) + b"\0"
+        )
         cdef uint32_t index
         plan.gap_ms = source.gap_ms
         plan.session_max_ms = source.session_max_ms
@@ -106,9 +112,12 @@ cdef class Program:
                 plan.session_start_event = index
             elif name == "session.end":
                 plan.session_end_event = index
-        # Derived names cannot be sent: they are not in the table that client events are looked up in.
+        # Derived names cannot be sent: they are not in the table that client events are looked up
+        # in.
         plan.events = self._name_table([
-            (name, index) for index, name in enumerate(source.event_names) if not source.event_derived[index]
+            (name, index) for index, name in enumerate(
+                source.event_names
+            ) if not source.event_derived[index]
         ])
         plan.field_count = len(source.fields)
         plan.fields = <FieldRule*>self._table(plan.field_count, sizeof(FieldRule))
@@ -129,7 +138,9 @@ cdef class Program:
             (rule.name, index) for index, rule in enumerate(source.fields) if rule.scope == "props"
         ])
         plan.context = self._name_table([
-            (rule.name, index) for index, rule in enumerate(source.fields) if rule.scope == "context"
+            (
+                rule.name, index
+            ) for index, rule in enumerate(source.fields) if rule.scope == "context"
         ])
         plan.emits_sessions = bool(source.emit_session)
         return 0
@@ -242,8 +253,12 @@ cdef class Program:
         cdef uint32_t index, step_at = 0, value_at = 0
         plan.trigger_count = len(source.triggers)
         plan.triggers = <TriggerRule*>self._table(plan.trigger_count, sizeof(TriggerRule))
-        plan.steps = <StepRule*>self._table(sum(len(t.steps) for t in source.triggers), sizeof(StepRule))
-        plan.values = <ValueRule*>self._table(sum(len(t.values) for t in source.triggers), sizeof(ValueRule))
+        plan.steps = <StepRule*>self._table(
+            sum(len(t.steps) for t in source.triggers), sizeof(StepRule)
+        )
+        plan.values = <ValueRule*>self._table(
+            sum(len(t.values) for t in source.triggers), sizeof(ValueRule)
+        )
         for index, trigger in enumerate(source.triggers):
             rule = &plan.triggers[index]
             rule.name = self._text(trigger.name)
@@ -270,7 +285,9 @@ cdef class Program:
             for number, step in enumerate(trigger.steps, 1):
                 if step.negated:
                     if number < len(trigger.steps):
-                        raise ValueError(f"trigger {trigger.name}: a negation between steps is not built yet")
+                        raise ValueError(
+                            f"trigger {trigger.name}: a negation between steps is not built yet"
+                        )
                     rule.ends_in_not = True
                     rule.negation.selector = step.selector
                     rule.negation.for_ms = step.for_ms
@@ -322,7 +339,9 @@ cdef class Program:
         plan.dispatch = <Dispatch*>self._table(plan.event_count + 1, sizeof(Dispatch))
         for event_id in range(plan.event_count + 1):
             index = <uint32_t>event_id
-            fed = {i for i, f in enumerate(source.features) if named(f.selector) or named(f.reset_selector)}
+            fed = {i for i, f in enumerate(source.features) if named(f.selector) or named(
+                f.reset_selector
+            )}
             plan.dispatch[index].features = span(
                 [i for i, f in enumerate(source.features) if named(f.selector)])
             plan.dispatch[index].resets = span(
@@ -334,7 +353,8 @@ cdef class Program:
                  if t.kind == "when" and any(named(selector) for selector in t.feeds)])
             plan.dispatch[index].sequences = span(
                 [i for i, t in enumerate(source.triggers)
-                 if t.kind == "sequence" and (t.strict or any(named(step.selector) for step in t.steps))])
+                 if t.kind == "sequence"
+                 and (t.strict or any(named(step.selector) for step in t.steps))])
             plan.dispatch[index].occasions = span(
                 [i for i, t in enumerate(source.triggers)
                  if t.kind in ("event", "actor") and named(t.selector)])

@@ -1,7 +1,9 @@
 # Cells inside a user's record: find, add, widen, narrow, remove.
 #
-# A cell is named by its offset from the record's start; 0 means none.  Adding or widening may move the whole record
-# (Keeper.user follows) and shifts the cells behind; an offset stays right as long as no cell BEFORE it changes size.
+# A cell is named by its offset from the record's start; 0 means none.  Adding or widening may move
+# the whole record
+# (Keeper.user follows) and shifts the cells behind; an offset stays right as long as no cell BEFORE
+# it changes size.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcmp
 
@@ -9,7 +11,8 @@ from augenblick_native.arena cimport Arena
 from augenblick_native.state cimport Cell, GroupHead, KeyGroup, User
 
 cdef enum:
-    RECORD_BYTES_MAX = 4 << 20      # one user's state; engine/augenblick/limits.py: user_state_bytes_max
+    # one user's state; engine/augenblick/limits.py: user_state_bytes_max
+    RECORD_BYTES_MAX = 4 << 20
 
 
 # The record at hand and who holds it.  On the kernel's stack of one call.
@@ -66,13 +69,17 @@ cdef inline uint32_t find_cell(
         if cell.slot == slot and cell.group_bytes == group_bytes:
             if group_bytes == 0:
                 return offset
-            if group_head(cell).hashed == hashed and memcmp(group_data(cell), group, group_bytes) == 0:
+            if (
+                group_head(cell).hashed == hashed
+                and memcmp(group_data(cell), group, group_bytes) == 0
+            ):
                 return offset
         offset += cell.size
     return 0
 
 
-# The next cell of the slot at or after `offset` (0: from the first), whatever its group; 0: no more.
+# The next cell of the slot at or after `offset` (0: from the first), whatever its group; 0: no
+# more.
 cdef inline uint32_t next_cell(const User* user, uint16_t slot, uint32_t offset) noexcept nogil:
     cdef Cell* cell
     if offset == 0:
@@ -85,12 +92,15 @@ cdef inline uint32_t next_cell(const User* user, uint16_t slot, uint32_t offset)
     return 0
 
 
-# A new cell at the record's end with a payload of zeros.  0: the record is full or there is no memory.
+# A new cell at the record's end with a payload of zeros.  0: the record is full or there is no
+# memory.
 cdef uint32_t add_cell(
-    Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed, uint32_t size
+    Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,
+    uint32_t size
 ) noexcept nogil
 
-# Open `size` bytes (a multiple of 8) of zeros at `at` inside the payload.  False: full or no memory; nothing changed.
+# Open `size` bytes (a multiple of 8) of zeros at `at` inside the payload.  False: full or no
+# memory; nothing changed.
 cdef bint widen(Keeper* keeper, uint32_t offset, uint32_t at, uint32_t size) noexcept nogil
 
 # Take `size` bytes (a multiple of 8) at `at` out of the payload.  Never moves the record.
@@ -99,7 +109,9 @@ cdef void narrow(User* user, uint32_t offset, uint32_t at, uint32_t size) noexce
 cdef void remove_cell(User* user, uint32_t offset) noexcept nogil
 
 # A record with no cells and `room` bytes for some.  NULL: no memory.
-cdef User* new_record(Arena* arena, const uint8_t* id, uint16_t id_bytes, uint32_t room) noexcept nogil
+cdef User* new_record(
+    Arena* arena, const uint8_t* id, uint16_t id_bytes, uint32_t room
+) noexcept nogil
 
 # Move the record to the smallest class that holds it, when that saves a class or more.
 cdef void shrink(Keeper* keeper) noexcept nogil

@@ -36,7 +36,8 @@ cdef inline bint reserve(Keeper* keeper, uint32_t size) noexcept nogil:
 
 
 cdef uint32_t add_cell(
-    Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed, uint32_t size
+    Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,
+    uint32_t size
 ) noexcept nogil:
     cdef uint32_t whole = <uint32_t>sizeof(Cell) + pad8(size)
     cdef uint32_t offset
@@ -84,7 +85,9 @@ cdef void remove_cell(User* user, uint32_t offset) noexcept nogil:
     user.size -= size
 
 
-cdef User* new_record(Arena* arena, const uint8_t* id, uint16_t id_bytes, uint32_t room) noexcept nogil:
+cdef User* new_record(
+    Arena* arena, const uint8_t* id, uint16_t id_bytes, uint32_t room
+) noexcept nogil:
     cdef uint32_t capacity
     cdef uint32_t size = <uint32_t>sizeof(User) + pad8(id_bytes)
     cdef User* user = <User*>arena_take(arena, size + room, &capacity)

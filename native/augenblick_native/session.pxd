@@ -10,16 +10,19 @@ cdef Session* session_holding(Machine* machine, int64_t at_ms) noexcept nogil
 cdef enum:
     MERGED_MAX = 8              # sessions one event may join to the first; more stay apart
 
-# Let the event in: it extends a session, joins it with the next ones (their serials go to `merged`), or begins one
+# Let the event in: it extends a session, joins it with the next ones (their serials go to
+# `merged`), or begins one
 # if `may_open`.  NULL: it belongs to none.
 cdef Session* session_enter(
-    Machine* machine, int64_t at_ms, bint may_open, bint* began, uint32_t* merged, uint32_t* merged_count
+    Machine* machine, int64_t at_ms, bint may_open, bint* began, uint32_t* merged,
+    uint32_t* merged_count
 ) noexcept nogil
 
 # True if another session begins within the gap after this one's last event: `max` ended it.
 cdef bint is_cut(Machine* machine, const Session* session) noexcept nogil
 
-# Earliest instant at which an open session closes (the watermark must be strictly past it); NEVER_MS.
+# Earliest instant at which an open session closes (the watermark must be strictly past it);
+# NEVER_MS.
 cdef int64_t sessions_next_close_ms(Machine* machine) noexcept nogil
 
 # The session that closes at `at_ms`; NULL: none.  Valid until the record changes.

@@ -7,7 +7,9 @@ from augenblick_native.record cimport (
 from augenblick_native.state cimport NEVER_MS, SLOT_SESSIONS
 
 
-cdef inline Session* sessions_of(Machine* machine, uint32_t* offset, uint32_t* count) noexcept nogil:
+cdef inline Session* sessions_of(
+    Machine* machine, uint32_t* offset, uint32_t* count
+) noexcept nogil:
     offset[0] = find_cell(machine.keeper.user, SLOT_SESSIONS, NULL, 0, 0)
     if offset[0] == 0:
         count[0] = 0
@@ -16,9 +18,13 @@ cdef inline Session* sessions_of(Machine* machine, uint32_t* offset, uint32_t* c
     return <Session*>payload(machine.keeper.user, offset[0])
 
 
-# True if an event at `at_ms` lies within the gap of the session and does not stretch it beyond `max`.
+# True if an event at `at_ms` lies within the gap of the session and does not stretch it beyond
+# `max`.
 cdef inline bint reaches(Machine* machine, const Session* session, int64_t at_ms) noexcept nogil:
-    if at_ms > plus(session.last_ms, machine.plan.gap_ms) or at_ms < plus(session.start_ms, -machine.plan.gap_ms):
+    if (
+        at_ms > plus(session.last_ms, machine.plan.gap_ms)
+        or at_ms < plus(session.start_ms, -machine.plan.gap_ms)
+    ):
         return False
     return max(at_ms, session.last_ms) - min(at_ms, session.start_ms) <= machine.plan.session_max_ms
 
@@ -33,7 +39,8 @@ cdef Session* session_holding(Machine* machine, int64_t at_ms) noexcept nogil:
 
 
 cdef Session* session_enter(
-    Machine* machine, int64_t at_ms, bint may_open, bint* began, uint32_t* merged, uint32_t* merged_count
+    Machine* machine, int64_t at_ms, bint may_open, bint* began, uint32_t* merged,
+    uint32_t* merged_count
 ) noexcept nogil:
     cdef uint32_t offset, count, index
     cdef Session* sessions = sessions_of(machine, &offset, &count)
@@ -47,7 +54,11 @@ cdef Session* session_enter(
             continue
         session.start_ms = min(session.start_ms, at_ms)
         following = session + 1
-        while index + 1 < count and merged_count[0] < MERGED_MAX and reaches(machine, following, at_ms):
+        while (
+            index + 1 < count
+            and merged_count[0] < MERGED_MAX
+            and reaches(machine, following, at_ms)
+        ):
             if max(at_ms, following.last_ms) - session.start_ms > machine.plan.session_max_ms:
                 break
             merged[merged_count[0]] = following.serial

@@ -1,4 +1,5 @@
-# Sliding windows of fixed aggregates: kept events, exact; beyond a bound the older half folds into panes of size/64.
+# Sliding windows of fixed aggregates: kept events, exact; beyond a bound the older half folds into
+# panes of size/64.
 from libc.stdint cimport int64_t, uint32_t
 
 from augenblick_native.machine cimport Machine
@@ -14,4 +15,6 @@ cdef Value sliding_result(
 cdef int64_t sliding_next_change_ms(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t after_ms
 ) noexcept nogil
-cdef bint sliding_holds(Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t at_ms) noexcept nogil
+cdef bint sliding_holds(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t at_ms
+) noexcept nogil

@@ -1,15 +1,19 @@
 # cython: language_level=3
 """Sliding windows of fixed aggregates.
 
-Payload: {folded, 0} folded panes {start_ms, newest_ms, state} in order of start, then kept events in order of (time,
-arrival): time_ms for count; time_ms, number for sum and avg; time_ms, kind, bits for min and max.  A pane leaves when
+Payload: {folded, 0} folded panes {start_ms, newest_ms, state} in order of start, then kept events
+in order of (time,
+arrival): time_ms for count; time_ms, number for sum and avg; time_ms, kind, bits for min and max.
+A pane leaves when
 its newest event does, so that a value is never too low and at most one pane too high.
 """
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
 from augenblick_native.aggregates.extreme cimport Extreme, extreme_add, extreme_result
-from augenblick_native.aggregates.fixed cimport FIXED_STATE_BYTES_MAX, fixed_add, fixed_merge, fixed_result
+from augenblick_native.aggregates.fixed cimport (
+    FIXED_STATE_BYTES_MAX, fixed_add, fixed_merge, fixed_result,
+)
 from augenblick_native.machine cimport COUNT_SLIDING_FOLDED, floor_to, plus
 from augenblick_native.msgpack cimport missing
 from augenblick_native.program cimport AGGREGATE_AVG, AGGREGATE_COUNT, AGGREGATE_SUM
@@ -42,11 +46,17 @@ cdef inline uint32_t* folded_count(Machine* machine, uint32_t offset) noexcept n
     return <uint32_t*>payload(machine.keeper.user, offset)
 
 
-cdef inline Folded* folded_at(Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t index) noexcept nogil:
-    return <Folded*>(payload(machine.keeper.user, offset) + HEADER_BYTES + index * folded_bytes(rule))
+cdef inline Folded* folded_at(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t index
+) noexcept nogil:
+    return <Folded*>(
+        payload(machine.keeper.user, offset) + HEADER_BYTES + index * folded_bytes(rule)
+    )
 
 
-cdef inline uint32_t kept_from(Machine* machine, const FeatureRule* rule, uint32_t offset) noexcept nogil:
+cdef inline uint32_t kept_from(
+    Machine* machine, const FeatureRule* rule, uint32_t offset
+) noexcept nogil:
     return HEADER_BYTES + folded_count(machine, offset)[0] * folded_bytes(rule)
 
 
@@ -70,9 +80,15 @@ cdef inline Value value_at(const FeatureRule* rule, const uint8_t* item) noexcep
 cdef bint prepare(Machine* machine, const FeatureRule* rule, uint32_t offset) noexcept nogil:
     cdef int64_t over_ms = plus(machine.clock_ms, -rule.size_ms)
     cdef uint32_t start, at, end, gone = 0
-    if payload_bytes(machine.keeper.user, offset) == 0 and not widen(&machine.keeper, offset, 0, HEADER_BYTES):
+    if (
+        payload_bytes(machine.keeper.user, offset) == 0
+        and not widen(&machine.keeper, offset, 0, HEADER_BYTES)
+    ):
         return False
-    while gone < folded_count(machine, offset)[0] and folded_at(machine, rule, offset, gone).newest_ms <= over_ms:
+    while (
+        gone < folded_count(machine, offset)[0]
+        and folded_at(machine, rule, offset, gone).newest_ms <= over_ms
+    ):
         gone += 1
     if gone:
         folded_count(machine, offset)[0] -= gone
@@ -97,7 +113,9 @@ cdef bint fold_in(
     while index > 0 and folded_at(machine, rule, offset, index - 1).start_ms > start_ms:
         index -= 1
     if index == 0 or folded_at(machine, rule, offset, index - 1).start_ms != start_ms:
-        if not widen(&machine.keeper, offset, HEADER_BYTES + index * folded_bytes(rule), folded_bytes(rule)):
+        if not widen(
+            &machine.keeper, offset, HEADER_BYTES + index * folded_bytes(rule), folded_bytes(rule)
+        ):
             return False
         folded_count(machine, offset)[0] += 1
         pane = folded_at(machine, rule, offset, index)
@@ -110,7 +128,9 @@ cdef bint fold_in(
     return True
 
 
-cdef bint fold_older_half(Machine* machine, const FeatureRule* rule, uint32_t offset) noexcept nogil:
+cdef bint fold_older_half(
+    Machine* machine, const FeatureRule* rule, uint32_t offset
+) noexcept nogil:
     cdef uint32_t count = rule.sliding_max // 2 if rule.sliding_max > 1 else 1
     cdef uint8_t* item
     cdef int64_t time_ms
@@ -212,7 +232,11 @@ cdef int64_t sliding_next_change_ms(
     return plus(earliest, rule.size_ms)
 
 
-cdef bint sliding_holds(Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t at_ms) noexcept nogil:
+cdef bint sliding_holds(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t at_ms
+) noexcept nogil:
     """True if a read at `at_ms` would count anything."""
-    cdef int64_t next_ms = sliding_next_change_ms(machine, rule, offset, max(at_ms, machine.clock_ms))
+    cdef int64_t next_ms = sliding_next_change_ms(
+        machine, rule, offset, max(at_ms, machine.clock_ms)
+    )
     return next_ms != NEVER_MS and next_ms <= plus(at_ms, rule.size_ms)

@@ -5,8 +5,11 @@ from augenblick_native.machine cimport Machine, SlotRule
 from augenblick_native.program cimport Program
 
 cdef bytes write_snapshot(
-    Program program, Machine* machine, const SlotRule* slots, uint32_t key_group, int64_t shard_clock_ms
+    Program program, Machine* machine, const SlotRule* slots, uint32_t key_group,
+    int64_t shard_clock_ms
 )
 
 # The key group that was restored.  Raises ValueError; the group is empty then.
-cdef uint32_t read_snapshot(Program program, Machine* machine, const SlotRule* slots, bytes data) except? 0xFFFFFFFF
+cdef uint32_t read_snapshot(
+    Program program, Machine* machine, const SlotRule* slots, bytes data
+) except? 0xFFFFFFFF

@@ -1,12 +1,17 @@
 # cython: language_level=3
 """A key group's state as versioned, checksummed bytes.
 
-Little endian.  Head: magic "AUGKGRP1", u32 crc32 of the body.  Body: u16 key group, i64 clock; u16 slots, each u16 slot, u8
-kind, text name, text version; u32 gateways, each u32 gateway, u64 incarnation, u64 number; u32 fingerprints, each u64, i64
-ingest; u32 panes, each text metric, i64 start, i64 end, i64 count, i64 sum high, u64 sum low, text group; u32 users, each u64
-key, i64 latest, i64 kept until, u32 stamp, u16 flags, u32 matched, u16 owner id bytes, u64 owner key, text id, u32 bytes,
+Little endian.  Head: magic "AUGKGRP1", u32 crc32 of the body.  Body: u16 key group, i64 clock; u16
+slots, each u16 slot, u8
+kind, text name, text version; u32 gateways, each u32 gateway, u64 incarnation, u64 number; u32
+fingerprints, each u64, i64
+ingest; u32 panes, each text metric, i64 start, i64 end, i64 count, i64 sum high, u64 sum low, text
+group; u32 users, each u64
+key, i64 latest, i64 kept until, u32 stamp, u16 flags, u32 matched, u16 owner id bytes, u64 owner
+key, text id, u32 bytes,
 cells.  A text is u16 bytes and the bytes.
-Cells are the kernel's own (state.pxd); the magic's last character is their version.  Features, segments and triggers go by
+Cells are the kernel's own (state.pxd); the magic's last character is their version.  Features,
+segments and triggers go by
 kind, name and version, so that a plan that changed keeps the state of what did not.
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -16,7 +21,9 @@ from libc.string cimport memcpy, memset
 from zlib import crc32
 
 from augenblick_native.arena cimport arena_give
-from augenblick_native.buffer cimport Buffer, buffer_free, put_bytes, put_i64, put_le16, put_le32, put_le64, put_u8
+from augenblick_native.buffer cimport (
+    Buffer, buffer_free, put_bytes, put_i64, put_le16, put_le32, put_le64, put_u8,
+)
 from augenblick_native.cursor cimport (
     Cursor, cursor_over, left, read_i64, read_le16, read_le32, read_le64, read_u8, take,
 )
@@ -47,7 +54,9 @@ cdef inline void put_text(Buffer* buffer, const Text* text) noexcept nogil:
 
 
 # What a slot is called: sessions have no name, everything else those of its rule.
-cdef void name_slot(const Plan* plan, const SlotRule* slot, Text* name, Text* version) noexcept nogil:
+cdef void name_slot(
+    const Plan* plan, const SlotRule* slot, Text* name, Text* version
+) noexcept nogil:
     memset(name, 0, sizeof(Text))
     memset(version, 0, sizeof(Text))
     if slot.kind == SLOT_KIND_SESSIONS:
@@ -131,7 +140,8 @@ cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
 
 
 cdef bytes write_snapshot(
-    Program program, Machine* machine, const SlotRule* slots, uint32_t key_group, int64_t shard_clock_ms
+    Program program, Machine* machine, const SlotRule* slots, uint32_t key_group,
+    int64_t shard_clock_ms
 ):
     cdef Buffer out
     cdef KeyGroup* group = &machine.groups[key_group]
@@ -178,7 +188,9 @@ cdef list read_slots(Program program, const SlotRule* slots, Cursor* cursor):
     for slot in range(count):
         if (
             read_le16(cursor, &number) != STATUS_OK or read_u8(cursor, &kind) != STATUS_OK
-            or read_short_text(cursor, &name) != STATUS_OK or read_short_text(cursor, &version) != STATUS_OK
+            or read_short_text(cursor, &name) != STATUS_OK or read_short_text(
+                cursor, &version
+            ) != STATUS_OK
         ):
             raise ValueError("the snapshot is cut short")
         if number != slot:
@@ -202,7 +214,9 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
         mark = &group.gateways[index]
         mark.unused = 0
         if (
-            read_le32(cursor, &mark.gateway) != STATUS_OK or read_le64(cursor, &mark.incarnation) != STATUS_OK
+            read_le32(cursor, &mark.gateway) != STATUS_OK or read_le64(
+                cursor, &mark.incarnation
+            ) != STATUS_OK
             or read_le64(cursor, &mark.number) != STATUS_OK
         ):
             return STATUS_TRUNCATED
@@ -210,7 +224,10 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
     if read_le32(cursor, &count) != STATUS_OK:
         return STATUS_TRUNCATED
     for index in range(count):
-        if read_le64(cursor, &fingerprint) != STATUS_OK or read_i64(cursor, &ingest_ms) != STATUS_OK:
+        if (
+            read_le64(cursor, &fingerprint) != STATUS_OK
+            or read_i64(cursor, &ingest_ms) != STATUS_OK
+        ):
             return STATUS_TRUNCATED
         note_print(group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED])
     return read_panes(machine, group, cursor)
@@ -225,9 +242,15 @@ cdef Status read_panes(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
     for index in range(count):
         memset(&pane, 0, sizeof(Pane))
         if (
-            read_short_text(cursor, &name) != STATUS_OK or read_i64(cursor, &pane.start_ms) != STATUS_OK
-            or read_i64(cursor, &pane.end_ms) != STATUS_OK or read_i64(cursor, &pane.count) != STATUS_OK
-            or read_i64(cursor, &pane.sum_high) != STATUS_OK or read_le64(cursor, &pane.sum_low) != STATUS_OK
+            read_short_text(cursor, &name) != STATUS_OK or read_i64(
+                cursor, &pane.start_ms
+            ) != STATUS_OK
+            or read_i64(
+                cursor, &pane.end_ms
+            ) != STATUS_OK or read_i64(cursor, &pane.count) != STATUS_OK
+            or read_i64(
+                cursor, &pane.sum_high
+            ) != STATUS_OK or read_le64(cursor, &pane.sum_low) != STATUS_OK
             or read_short_text(cursor, &text) != STATUS_OK
         ):
             return STATUS_TRUNCATED
@@ -255,7 +278,9 @@ cdef inline bint same(const uint8_t* one, const uint8_t* other, uint32_t size) n
     return True
 
 
-cdef Status read_user(Machine* machine, KeyGroup* group, Cursor* cursor, const uint16_t* slot_of, uint32_t slots) noexcept nogil:
+cdef Status read_user(
+    Machine* machine, KeyGroup* group, Cursor* cursor, const uint16_t* slot_of, uint32_t slots
+) noexcept nogil:
     cdef uint64_t user_key
     cdef int64_t latest_ms, kept_until_ms
     cdef uint32_t stamp, size, matched_count
@@ -268,7 +293,9 @@ cdef Status read_user(Machine* machine, KeyGroup* group, Cursor* cursor, const u
         read_le64(cursor, &user_key) != STATUS_OK or read_i64(cursor, &latest_ms) != STATUS_OK
         or read_i64(cursor, &kept_until_ms) != STATUS_OK or read_le32(cursor, &stamp) != STATUS_OK
         or read_le16(cursor, &flags) != STATUS_OK or read_le32(cursor, &matched_count) != STATUS_OK
-        or read_le16(cursor, &owner_id_bytes) != STATUS_OK or read_le64(cursor, &owner_key) != STATUS_OK
+        or read_le16(
+            cursor, &owner_id_bytes
+        ) != STATUS_OK or read_le64(cursor, &owner_key) != STATUS_OK
         or read_short_text(cursor, &id) != STATUS_OK or read_le32(cursor, &size) != STATUS_OK
         or take(cursor, size, &cells) != STATUS_OK
     ):
@@ -290,12 +317,15 @@ cdef Status read_user(Machine* machine, KeyGroup* group, Cursor* cursor, const u
         arena_give(&machine.arena, user, user.capacity)
         return STATUS_TRUNCATED
     machine.users += not flags & RECORD_MATCHED
-    arm(group, user, NO_TIME_MS + 1)        # looked at once time passes: its deadlines are found anew
+    # looked at once time passes: its deadlines are found anew
+    arm(group, user, NO_TIME_MS + 1)
     return STATUS_OK
 
 
 # Copy the cells of slots that the plan still has.  False: they are no cells.
-cdef bint copy_cells(User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of, uint32_t slots) noexcept nogil:
+cdef bint copy_cells(
+    User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of, uint32_t slots
+) noexcept nogil:
     cdef uint32_t at = 0
     cdef Cell cell
     while at < size:
@@ -314,7 +344,9 @@ cdef bint copy_cells(User* user, const uint8_t* cells, uint32_t size, const uint
     return True
 
 
-cdef uint32_t read_snapshot(Program program, Machine* machine, const SlotRule* slots, bytes data) except? 0xFFFFFFFF:
+cdef uint32_t read_snapshot(
+    Program program, Machine* machine, const SlotRule* slots, bytes data
+) except? 0xFFFFFFFF:
     cdef Cursor cursor
     cdef uint16_t key_group
     cdef int64_t clock_ms
@@ -346,7 +378,8 @@ cdef uint32_t read_snapshot(Program program, Machine* machine, const SlotRule* s
     index = 0
     while status == STATUS_OK and index < users:
         status = read_user(
-            machine, group, &cursor, <const uint16_t*>PyBytes_AS_STRING(mapped), <uint32_t>len(found)
+            machine, group, &cursor, <const uint16_t*>PyBytes_AS_STRING(mapped),
+            <uint32_t>len(found)
         )
         index += 1
     if status != STATUS_OK or left(&cursor):

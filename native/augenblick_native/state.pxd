@@ -1,4 +1,5 @@
-# The structs of a kernel's state.  No logic here; see record (cells), table (users), timer, dedup and panes for it.
+# The structs of a kernel's state.  No logic here; see record (cells), table (users), timer, dedup
+# and panes for it.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from augenblick_native.arena cimport Arena
@@ -17,19 +18,25 @@ cdef enum:
     KEY_GROUPS = 4096
     GATEWAYS_MAX = 64                       # per key group, DESIGN section 7
     SLOT_SESSIONS = 0
-    RECORD_MATCHED = 1                      # no user: partials of one user, trigger and `match` value
+    # no user: partials of one user, trigger and `match` value
+    RECORD_MATCHED = 1
 
 
-# One user: this header, the id's bytes padded to 8, then the cells.  Moves when it grows; held by its table entry.
+# One user: this header, the id's bytes padded to 8, then the cells.  Moves when it grows; held by
+# its table entry.
 cdef struct User:
     uint64_t user_key
-    int64_t armed_ms                        # its entry in the timer heap: no deadline of the user is earlier
-    int64_t latest_ms                       # largest event time applied; NO_TIME_MS before the first
-    int64_t kept_until_ms                   # latest pending deadline seen: the time to live counts from there
+    # its entry in the timer heap: no deadline of the user is earlier
+    int64_t armed_ms
+    # largest event time applied; NO_TIME_MS before the first
+    int64_t latest_ms
+    # latest pending deadline seen: the time to live counts from there
+    int64_t kept_until_ms
     uint32_t capacity                       # bytes of the record
     uint32_t size                           # bytes in use, header included
     uint32_t heap_index                     # NO_HEAP when not armed
-    uint32_t stamp                          # grows with each touch of a group and each session begun
+    # grows with each touch of a group and each session begun
+    uint32_t stamp
     uint16_t id_bytes
     uint16_t flags                          # RECORD_MATCHED
     uint32_t matched_count                  # records that hold its partials by `match` value
@@ -38,13 +45,15 @@ cdef struct User:
     uint64_t owner_key                      # and its user's key
 
 
-# One slot's state for one group: this header, the group's bytes if any, the payload; a multiple of 8 bytes.
+# One slot's state for one group: this header, the group's bytes if any, the payload; a multiple of
+# 8 bytes.
 cdef struct Cell:
     uint16_t slot
     uint16_t group_bytes                    # msgpack bytes of the group's value; 0: no group
     uint32_t size                           # whole cell
 
-cdef struct GroupHead:                      # follows the header of a grouped cell, then the group's bytes padded to 8
+# follows the header of a grouped cell, then the group's bytes padded to 8
+cdef struct GroupHead:
     uint32_t touched
     uint32_t hashed
 
@@ -72,14 +81,16 @@ cdef struct Print:
     uint64_t fingerprint
     int64_t ingest_ms
 
-cdef struct Prints:                         # fingerprints in ingest order: a ring, and an index of ring places + 1
+# fingerprints in ingest order: a ring, and an index of ring places + 1
+cdef struct Prints:
     Print* ring
     uint32_t* index
     uint32_t capacity                       # of the ring; the index is twice as large
     uint32_t first
     uint32_t count
 
-cdef struct Pane:                           # one metric's content of one window and group in one key group
+# one metric's content of one window and group in one key group
+cdef struct Pane:
     uint16_t metric
     uint16_t group_bytes
     uint32_t hashed

@@ -1,4 +1,5 @@
-# Index of the users of one key group: open addressing by user key, the id's bytes compared on every hit.
+# Index of the users of one key group: open addressing by user key, the id's bytes compared on every
+# hit.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -14,7 +15,9 @@ cdef inline uint32_t first_place(const KeyGroup* group, uint64_t user_key) noexc
 
 
 # The user's entry, or NULL.  A collision of keys costs a probe and never joins two users.
-cdef inline Entry* find_user(KeyGroup* group, uint64_t user_key, const uint8_t* id, uint16_t id_bytes) noexcept nogil:
+cdef inline Entry* find_user(
+    KeyGroup* group, uint64_t user_key, const uint8_t* id, uint16_t id_bytes
+) noexcept nogil:
     cdef uint32_t at
     cdef Entry* entry
     if group.entries == NULL:

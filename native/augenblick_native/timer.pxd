@@ -1,4 +1,5 @@
-# One timer entry per user in a binary heap per key group; a user knows its place, so an earlier deadline moves it.
+# One timer entry per user in a binary heap per key group; a user knows its place, so an earlier
+# deadline moves it.
 from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport realloc
 
@@ -29,7 +30,10 @@ cdef inline void sift_down(KeyGroup* group, uint32_t at) noexcept nogil:
         child = 2 * at + 1
         if child >= group.heap_count:
             break
-        if child + 1 < group.heap_count and group.heap[child + 1].deadline_ms < group.heap[child].deadline_ms:
+        if (
+            child + 1 < group.heap_count
+            and group.heap[child + 1].deadline_ms < group.heap[child].deadline_ms
+        ):
             child += 1
         if item.deadline_ms <= group.heap[child].deadline_ms:
             break
@@ -38,7 +42,8 @@ cdef inline void sift_down(KeyGroup* group, uint32_t at) noexcept nogil:
     heap_put(group, at, item)
 
 
-# Make sure that the user is looked at no later than the watermark passes `deadline_ms`.  False: no memory.
+# Make sure that the user is looked at no later than the watermark passes `deadline_ms`.  False: no
+# memory.
 cdef inline bint arm(KeyGroup* group, User* user, int64_t deadline_ms) noexcept nogil:
     cdef HeapItem item
     cdef void* grown

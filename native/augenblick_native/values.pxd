@@ -1,10 +1,14 @@
-# Numbers and texts as conditions and aggregates see them: int and float compare by value, bool is no number.
+# Numbers and texts as conditions and aggregates see them: int and float compare by value, bool is
+# no number.
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcmp
 
-from augenblick_native.buffer cimport Buffer, pack_bool, pack_float, pack_int, pack_nil, pack_str, put_bytes
+from augenblick_native.buffer cimport (
+    Buffer, pack_bool, pack_float, pack_int, pack_nil, pack_str, put_bytes,
+)
 from augenblick_native.msgpack cimport (
-    VALUE_BOOL, VALUE_FLOAT, VALUE_INT, VALUE_LIST, VALUE_MISSING, VALUE_NULL, VALUE_OTHER, VALUE_STR, Value, missing,
+    VALUE_BOOL, VALUE_FLOAT, VALUE_INT, VALUE_LIST, VALUE_MISSING, VALUE_NULL, VALUE_OTHER,
+    VALUE_STR, Value, missing,
 )
 
 

@@ -1,8 +1,11 @@
-# min and max: the winning number with its own type; of equal numbers the first stays.  Merges exactly.
+# min and max: the winning number with its own type; of equal numbers the first stays.  Merges
+# exactly.
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-from augenblick_native.msgpack cimport VALUE_FLOAT, VALUE_INT, VALUE_MISSING, Value, ValueKind, missing
+from augenblick_native.msgpack cimport (
+    VALUE_FLOAT, VALUE_INT, VALUE_MISSING, Value, ValueKind, missing,
+)
 from augenblick_native.values cimport of_float, of_int, order
 
 cdef struct Extreme:

@@ -3,7 +3,9 @@ from libc.stdint cimport uint8_t
 
 from augenblick_native.aggregates.avg cimport Avg, avg_add, avg_merge, avg_result
 from augenblick_native.aggregates.count cimport Count, count_add, count_merge, count_result
-from augenblick_native.aggregates.extreme cimport Extreme, extreme_add, extreme_merge, extreme_result
+from augenblick_native.aggregates.extreme cimport (
+    Extreme, extreme_add, extreme_merge, extreme_result,
+)
 from augenblick_native.aggregates.sum cimport Sum, sum_add, sum_merge, sum_result
 from augenblick_native.msgpack cimport Value
 from augenblick_native.program cimport (
@@ -27,7 +29,9 @@ cdef inline void fixed_add(Aggregate aggregate, uint8_t* state, const Value* val
         extreme_add(<Extreme*>state, value, 1 if aggregate == AGGREGATE_MAX else -1)
 
 
-cdef inline void fixed_merge(Aggregate aggregate, uint8_t* state, const uint8_t* other) noexcept nogil:
+cdef inline void fixed_merge(
+    Aggregate aggregate, uint8_t* state, const uint8_t* other
+) noexcept nogil:
     if aggregate == AGGREGATE_COUNT:
         count_merge(<Count*>state, <const Count*>other)
     elif aggregate == AGGREGATE_SUM:
@@ -35,7 +39,9 @@ cdef inline void fixed_merge(Aggregate aggregate, uint8_t* state, const uint8_t*
     elif aggregate == AGGREGATE_AVG:
         avg_merge(<Avg*>state, <const Avg*>other)
     else:
-        extreme_merge(<Extreme*>state, <const Extreme*>other, 1 if aggregate == AGGREGATE_MAX else -1)
+        extreme_merge(
+            <Extreme*>state, <const Extreme*>other, 1 if aggregate == AGGREGATE_MAX else -1
+        )
 
 
 cdef inline Value fixed_result(Aggregate aggregate, const uint8_t* state) noexcept nogil:

@@ -1,4 +1,5 @@
-# sum: a double with its running error (Neumaier 1974, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen").
+# sum: a double with its running error (Neumaier 1974, "Rundungsfehleranalyse einiger Verfahren zur
+# Summation endlicher Summen").
 from libc.math cimport fabs
 
 from augenblick_native.msgpack cimport Value

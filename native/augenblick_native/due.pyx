@@ -1,0 +1,284 @@
+# cython: language_level=3
+"""One user: what time makes happen, in order.
+
+At one instant: segments, waiting events, absences, then closing windows and sessions.
+"""
+from libc.stdint cimport uint32_t
+from augenblick_native.arena cimport arena_give
+from augenblick_native.buffer cimport pack_array, pack_nil, pack_str, put_bytes
+from augenblick_native.closing cimport close_window, drop_session, next_end_ms, purge_window
+from augenblick_native.firing cimport Membership, fire_match, new_row, put_row
+from augenblick_native.listing cimport arm_user, keep_until
+from augenblick_native.machine cimport (
+    COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
+    SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Row,
+    SlotRule, plus,
+)
+from augenblick_native.matched cimport owner_of
+from augenblick_native.membership cimport evaluate_segment, segment_next_ms
+from augenblick_native.msgpack cimport Value, missing
+from augenblick_native.partials cimport run_matched, sweep_partials
+from augenblick_native.pattern cimport (
+    Match, Taken, next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
+)
+from augenblick_native.program cimport (
+    OPERAND_NONE, TRIGGER_SEQUENCE, WINDOW_HOPPING, WINDOW_TUMBLING, FeatureRule, TriggerRule,
+)
+from augenblick_native.record cimport cell_at, first_cell, group_data, payload, shrink
+from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
+from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, Session, User
+from augenblick_native.table cimport entry_of, remove_user, user_id
+from augenblick_native.timer cimport disarm
+from augenblick_native.user cimport run_derived
+from augenblick_native.values cimport pack_value
+
+
+cdef enum Phase:                        # at one instant, in this order
+    PHASE_SEGMENT
+    PHASE_WAITING
+    PHASE_ABSENCE
+    PHASE_WINDOW
+    PHASE_SESSION
+    PHASE_EXPIRY
+
+cdef struct Due:
+    int64_t instant_ms
+    Phase phase
+    uint32_t index                      # segment, trigger or feature
+    uint32_t offset                     # cell of a window
+
+
+cdef inline void sooner(
+    Due* due, int64_t instant_ms, Phase phase, uint32_t index, uint32_t offset
+) noexcept nogil:
+    if instant_ms > due.instant_ms or instant_ms == NEVER_MS:
+        return
+    if (
+        instant_ms == due.instant_ms
+        and (phase > due.phase or (phase == due.phase and index >= due.index))
+    ):
+        return
+    due.instant_ms = instant_ms
+    due.phase = phase
+    due.index = index
+    due.offset = offset
+
+
+cdef int64_t expiry_ms(Machine* machine) noexcept nogil:
+    """The instant at which the user has outlived the time to live and every `keep`."""
+    cdef User* user = machine.keeper.user
+    cdef int64_t base_ms = max(user.latest_ms, user.kept_until_ms)
+    cdef int64_t ttl_ms = machine.plan.ttl_ms
+    cdef uint32_t offset = first_cell(user)
+    cdef const SlotRule* slot
+    while offset < user.size:
+        slot = &machine.slots[cell_at(user, offset).slot]
+        if slot.kind == SLOT_KIND_FEATURE:
+            ttl_ms = max(ttl_ms, machine.plan.features[slot.index].keep_ms)
+        offset += cell_at(user, offset).size
+    return plus(base_ms, ttl_ms)
+
+
+# The earliest thing that time has still to do for the user.
+cdef Due next_due(Machine* machine) noexcept nogil:
+    cdef Due due
+    cdef User* user = machine.keeper.user
+    cdef uint32_t offset = first_cell(user)
+    cdef const SlotRule* slot
+    cdef Membership* membership
+    due.instant_ms = NEVER_MS
+    due.phase = PHASE_EXPIRY
+    due.index = 0
+    due.offset = 0
+    while offset < user.size:
+        slot = &machine.slots[cell_at(user, offset).slot]
+        if slot.kind == SLOT_KIND_SESSIONS:
+            sooner(&due, sessions_next_close_ms(machine), PHASE_SESSION, 0, 0)
+        elif slot.kind == SLOT_KIND_FEATURE:
+            if machine.plan.features[slot.index].emitted:
+                sooner(
+                    &due, next_end_ms(
+                        machine, &machine.plan.features[slot.index], offset
+                    ), PHASE_WINDOW, slot.index,
+                    offset,
+                )
+        elif slot.kind == SLOT_KIND_SEGMENT:
+            membership = <Membership*>payload(user, offset)
+            sooner(&due, membership.next_ms, PHASE_SEGMENT, slot.index, offset)
+        elif slot.kind == SLOT_KIND_WAITING:
+            sooner(
+                &due, next_waiting_ms(machine, &machine.plan.triggers[slot.index]), PHASE_WAITING,
+                slot.index, 0
+            )
+        elif slot.kind == SLOT_KIND_ABSENCES:
+            sooner(
+                &due, next_deadline_ms(machine, &machine.plan.triggers[slot.index]), PHASE_ABSENCE,
+                slot.index, 0
+            )
+        offset += cell_at(user, offset).size
+    sooner(&due, expiry_ms(machine), PHASE_EXPIRY, 0, 0)
+    return due
+
+
+cdef void run_segment_timer(Machine* machine, const Due* due) noexcept nogil:
+    cdef Membership* membership = <Membership*>payload(machine.keeper.user, due.offset)
+    cdef int64_t next_ms = segment_next_ms(
+        machine, &machine.plan.segments[due.index], membership.evaluated_ms
+    )
+    cdef Caused caused
+    # a session went on meanwhile; one that has closed leaves nothing to ask
+    if due.instant_ms < next_ms != NEVER_MS:
+        membership.next_ms = next_ms
+        return
+    if evaluate_segment(machine, due.index, due.instant_ms, True, &caused):
+        run_derived(machine, caused.event_id, caused.time_ms, False, NULL)
+
+
+cdef void run_waiting(Machine* machine, uint32_t trigger) noexcept nogil:
+    cdef const TriggerRule* rule = &machine.plan.triggers[trigger]
+    cdef Taken taken
+    cdef Match match
+    cdef int64_t deadline_ms
+    if not take_waiting(machine, rule, &taken):
+        return
+    if take_event(machine, rule, &taken, &match):
+        fire_match(machine, trigger, &match, False)
+    deadline_ms = next_deadline_ms(machine, rule)
+    if deadline_ms != NEVER_MS:
+        keep_until(machine, plus(taken.time_ms, rule.negation.for_ms))
+
+
+cdef void run_absence(Machine* machine, uint32_t trigger) noexcept nogil:
+    cdef Match match
+    if take_absence(machine, &machine.plan.triggers[trigger], &match):
+        fire_match(machine, trigger, &match, True)
+
+
+cdef void close_session(Machine* machine, int64_t at_ms) noexcept nogil:
+    cdef Session closed
+    cdef Row row
+    cdef Session* session
+    session = session_ending(machine, at_ms)
+    if session == NULL:
+        return
+    closed = session[0]
+    if machine.plan.session_end_event >= 0:
+        run_derived(
+            machine, machine.plan.session_end_event, closed.last_ms if is_cut(
+                machine, &closed
+            ) else at_ms, False, &closed
+        )
+    session_close(machine, at_ms, &closed)
+    drop_session(machine, closed.serial, closed.start_ms, closed.last_ms)
+    machine.counters[COUNT_SESSIONS_CLOSED] += 1
+    if machine.emits_sessions:
+        row = new_row(machine)
+        row.kind = ROW_SESSION
+        row.start_ms = closed.start_ms
+        row.end_ms = closed.last_ms
+        row.time_ms = closed.last_ms
+        row.count = closed.events
+        pack_array(&machine.bodies, 1)
+        pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
+        put_row(machine, &row)
+    tidy_user(machine, at_ms)
+
+
+# A session's end is a quiet moment: forget what nobody can reach any more.
+cdef void tidy_user(Machine* machine, int64_t at_ms) noexcept nogil:
+    cdef uint32_t index
+    cdef uint32_t offset
+    cdef uint32_t size
+    cdef const SlotRule* slot
+    cdef const FeatureRule* rule
+    for index in range(machine.plan.trigger_count):
+        if machine.plan.triggers[index].kind == TRIGGER_SEQUENCE:
+            sweep_partials(machine, &machine.plan.triggers[index])
+    offset = first_cell(machine.keeper.user)
+    while offset < machine.keeper.user.size:
+        slot = &machine.slots[cell_at(machine.keeper.user, offset).slot]
+        if slot.kind == SLOT_KIND_FEATURE:
+            rule = &machine.plan.features[slot.index]
+            if (
+                not rule.emitted
+                and (rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING)
+            ):
+                size = machine.keeper.user.size
+                purge_window(machine, rule, offset, at_ms - 1)
+                if machine.keeper.user.size != size:
+                    continue                    # the cell shrank or went: look at this place again
+        offset += cell_at(machine.keeper.user, offset).size
+    shrink(&machine.keeper)
+
+
+cdef void emit_window(Machine* machine, const Due* due) noexcept nogil:
+    cdef const FeatureRule* rule = &machine.plan.features[due.index]
+    cdef Value value = missing()
+    cdef Row row = new_row(machine)
+    if close_window(machine, rule, due.offset, due.instant_ms, &value):
+        row.kind = ROW_WINDOW
+        row.rule = due.index
+        row.start_ms = due.instant_ms - rule.size_ms
+        row.end_ms = due.instant_ms
+        row.time_ms = due.instant_ms
+        pack_array(&machine.bodies, 3)
+        pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
+        if rule.by == OPERAND_NONE:
+            pack_nil(&machine.bodies)
+        else:
+            put_bytes(
+                &machine.bodies, group_data(cell_at(machine.keeper.user, due.offset)),
+                cell_at(machine.keeper.user, due.offset).group_bytes,
+            )
+        pack_value(&machine.bodies, &value)
+        put_row(machine, &row)
+    purge_window(machine, rule, due.offset, due.instant_ms)
+
+
+cdef void expire(Machine* machine) noexcept nogil:
+    cdef User* user = machine.keeper.user
+    disarm(machine.keeper.group, user)
+    remove_user(machine.keeper.group, entry_of(machine.keeper.group, user))
+    arena_give(machine.keeper.arena, user, user.capacity)
+    machine.keeper.user = NULL
+    machine.users -= 1
+    machine.counters[COUNT_USERS_EXPIRED] += 1
+
+
+cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
+    cdef Due due
+    cdef int64_t due_before_ms = machine.due_ms
+    cdef User* owner
+    if machine.keeper.user.flags & RECORD_MATCHED:
+        owner = owner_of(&machine.keeper)
+        if owner == NULL or owner.armed_ms >= to_ms:
+            machine.clock_ms = to_ms
+            run_matched(machine, &machine.keeper)
+            return
+        machine.keeper.user = owner         # first: what waits there may still be a step
+    while True:
+        due = next_due(machine)
+        if due.instant_ms >= to_ms:
+            break
+        machine.clock_ms = max(machine.clock_ms, due.instant_ms)
+        if not machine.after_event:
+            machine.scratch.size = 0
+            machine.due_ms = due.instant_ms
+        if due.phase == PHASE_SEGMENT:
+            run_segment_timer(machine, &due)
+        elif due.phase == PHASE_WAITING:
+            run_waiting(machine, due.index)
+        elif due.phase == PHASE_ABSENCE:
+            run_absence(machine, due.index)
+        elif due.phase == PHASE_WINDOW:
+            emit_window(machine, &due)
+        elif due.phase == PHASE_SESSION:
+            close_session(machine, due.instant_ms)
+        else:
+            expire(machine)
+            break
+    machine.due_ms = due_before_ms
+    machine.clock_ms = max(machine.clock_ms, to_ms)
+    if machine.keeper.user != NULL:
+        disarm(machine.keeper.group, machine.keeper.user)
+        arm_user(machine, due.instant_ms)
