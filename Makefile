@@ -3,7 +3,7 @@ IN := .venv/bin
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-system test-all check format bench docs fuzz soak sim sim-mutants clean
+.PHONY: help setup build demo test test-system test-all check format bench docs fuzz sim sim-mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,14 +45,11 @@ docs: setup ## generate the reference pages
 fuzz: setup build ## throw mutated bytes at everything that reads from outside
 	@$(IN)/python -m pytest tests/fuzz
 
-soak: setup build ## hours of load with faults
-	@$(IN)/python -m pytest tests/soak
-
 sim: setup build ## simulated clusters on a seeded network (SEED=n repeats one)
-	@AUGENBLICK_SIM_SEED=$(SEED) $(IN)/python -m pytest tests/simulation
+	@$(if $(SEED),AUGENBLICK_SIM_SEED=$(SEED)) $(IN)/python -m pytest tests/simulation/test_cluster.py
 
 sim-mutants: setup build ## does the simulation find planted mistakes?
-	@AUGENBLICK_SIM_MUTANTS=1 $(IN)/python -m pytest tests/simulation
+	@$(IN)/python -m pytest tests/simulation/test_mutants.py
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build dist *.egg-info engine/*.egg-info .mypy_cache .ruff_cache .pytest_cache
