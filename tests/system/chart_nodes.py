@@ -17,13 +17,6 @@ PROGRAM = "import sys; from augenblick.cli import main; sys.exit(main())"
 AUGENBLICK = (sys.executable, "-c", PROGRAM)
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 STARTED = "Ray runtime started"
-# Ray finds a dead node after seconds, not half a minute.
-QUICK = {
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "1000",
-    "RAY_health_check_failure_threshold": "3",
-    "RAY_health_check_initial_delay_ms": "1000",
-}
 
 
 class ChartNodes:
@@ -31,8 +24,7 @@ class ChartNodes:
 
     def __init__(self, helm: Path, folder: Path, nodes: Nodes, values: dict[str, Any]) -> None:
         self.nodes = nodes
-        quick = [{"name": name, "value": value} for name, value in QUICK.items()]
-        self._objects = render(helm, folder, {**values, "extraEnvironment": quick})
+        self._objects = render(helm, folder, values)
         self.keys = keys(self._objects)
         self._folder = folder
         self._starts = 0

@@ -78,6 +78,8 @@ securityContext:
   value: "86400"
 - name: RAY_memory_monitor_refresh_ms
   value: "0"
+- name: RAY_health_check_period_ms   # a lost pod is noticed after 5 s, by Ray's default after 15
+  value: "1000"
 - name: RAY_worker_niceness
   value: "0"
 {{- with .Values.extraEnvironment }}
