@@ -31,6 +31,7 @@ class Event:
     derived: bool = False
     arrival: int = -1
     mark: int = 0  # the user's clock when it was applied
+    closing: bool = False  # the windows that end at its mark have closed
 
     @property
     def position(self) -> tuple[int, int]:

@@ -70,7 +70,8 @@ def counted(feature: Feature, history: Sequence[Event]) -> list[Event]:
 
 def panes(feature: Feature, event: Event) -> list[tuple[int, int]]:
     """The tumbling or hopping windows that count the event: not closed when it was applied."""
-    return [window for window in windows_of(feature, event.time) if event.mark <= window[1]]
+    mark = event.mark + event.closing
+    return [window for window in windows_of(feature, event.time) if mark <= window[1]]
 
 
 def _within_by_max(feature: Feature, events: list[Event]) -> list[Event]:
@@ -86,7 +87,7 @@ def _within_by_max(feature: Feature, events: list[Event]) -> list[Event]:
 
 def content(
     feature: Feature, history: Sequence[Event], sessions: list[Session], instant: int, clock: int,
-    gap_ms: int, max_ms: int,
+    gap_ms: int, max_ms: int, closing: bool = False,
 ) -> list[Event]:  # fmt: skip
     """The events that the feature holds when read at `instant` with the user's clock at `clock`.
 
@@ -98,7 +99,7 @@ def content(
         return [event for event in events if oldest < event.time <= instant]
     if feature.window in {"tumbling", "hopping"}:
         window = windows_of(feature, instant)[0]
-        if clock > window[1]:
+        if clock + closing > window[1]:
             return []
         return [event for event in events if window in panes(feature, event)]
     if feature.window == "session":

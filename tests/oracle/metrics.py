@@ -24,6 +24,7 @@ class Metrics:
     firer: Firer
     emit: Callable[[dict[str, Any]], None]
     clock: int = -(2**63)
+    first: int | None = None  # time of the first event of all
     counted: dict[str, list[Event]] = field(default_factory=dict)
 
     def would_count(self, event: Event) -> bool:
@@ -37,7 +38,7 @@ class Metrics:
 
     def _takes(self, metric: Feature, event: Event) -> bool:
         usable = event.is_selected(metric.selector) and features.is_usable(metric, event)
-        return usable and bool(features.panes(metric, event))
+        return usable and event.mark <= self._window(metric, event)[1]
 
     def advance(self, clock: int, *, is_drain: bool = False) -> None:
         """Closes every window that the clock is strictly past, in order of (end, plan)."""
@@ -59,11 +60,9 @@ class Metrics:
             if trigger.kind != "metric" or is_drain:
                 continue
             size_ms = self._shortest_ms(trigger)
-            first = min(
-                (end for name in self._stored(trigger) for end in self._full(name)), default=None
-            )
-            if first is not None:
-                start = max(-(-first // size_ms), -(-self.clock // size_ms)) * size_ms
+            if self.first is not None:
+                start = self._first_end(trigger)
+                start = max(start, -(-self.clock // size_ms) * size_ms)
                 ends |= set(range(start, clock, size_ms))
         return {end for end in ends if self.clock <= end < clock}
 
@@ -73,6 +72,12 @@ class Metrics:
     def _full(self, name: str) -> Iterator[int]:
         metric = self.plan.metrics[name]
         return (self._window(metric, event)[1] for event in self.counted.get(name, []))
+
+    def _first_end(self, trigger: Trigger) -> int:
+        """The end of the first window to look at: the one that holds the first event, or content."""
+        size_ms = self._shortest_ms(trigger)
+        full = [end for name in self._stored(trigger) for end in self._full(name)]
+        return min([int(self.first or 0) // size_ms * size_ms + size_ms, *full])
 
     def _stored(self, trigger: Trigger) -> list[str]:
         """The stored metrics that the trigger's condition reads."""
@@ -151,14 +156,18 @@ class Metrics:
         if not grouped:
             if is_drain:
                 return [None] if any(self._held(name, None, end) for name in stored) else []
-            return (
-                [None] if any(first <= end for name in stored for first in self._full(name)) else []
-            )
+            return [None] if end >= self._first_end(trigger) else []
         seen: set[Group] = set()
         for name in grouped:
             metric = self.plan.metrics[name]
-            oldest = end - (0 if is_drain else SEEN_windows * metric.size_ms)
+            oldest = end - (0 if is_drain else (SEEN_windows - 1) * metric.size_ms)
             for event in self.counted.get(name, []):
                 if oldest <= self._window(metric, event)[1] <= end:
                     seen.add(names.group_of(event, metric.by))
-        return sorted(seen, key=str)
+        return sorted(seen, key=_by_value)
+
+
+def _by_value(group: Group) -> tuple[str, Any]:
+    """Groups in order of type, then of value."""
+    value = names.group_value(group)
+    return type(value).__name__, value

@@ -74,6 +74,7 @@ class View:
     instant: int
     at_hand: Event | None = None
     group: str | None = None  # JSON text of the group that grouped features are read for
+    closing: bool = False  # the windows that end at the clock have closed
     ends_at_instant: bool = False  # tumbling and hopping windows: the one that ends at the instant
 
     @property
@@ -93,8 +94,9 @@ class View:
         instant = self.instant - 1 if windowed and self.ends_at_instant else self.instant
         gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
         return features.content(
-            feature, self.history, self.open_sessions, instant, self.clock, gap_ms, max_ms
-        )
+            feature, self.history, self.open_sessions, instant, self.clock, gap_ms, max_ms,
+            self.closing,
+        )  # fmt: skip
 
     def groups(self, name: str) -> dict[str, Any]:
         """{JSON text of the group: value} of a grouped feature."""

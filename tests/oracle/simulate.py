@@ -64,6 +64,8 @@ class Run:
 
     def _accept(self, event: Event, line: Any) -> None:
         self.largest = event.time if self.largest is None else max(self.largest, event.time)
+        if self.metrics.first is None:
+            self.metrics.first = event.time
         self.firer.fired_at = self.largest
         watermark = self.largest - self.plan.lateness_ms
         self._advance(watermark)

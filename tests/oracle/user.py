@@ -56,9 +56,12 @@ class User:
     evaluated: dict[str, int] = field(default_factory=dict)  # segment: instant of its evaluation
     timed: dict[str, int] = field(default_factory=dict)  # segment: its last timer instant
     sequences: dict[str, Sequence] = field(default_factory=dict)
+    reached: int = BEFORE_TIME  # the clock, without the step that a closing makes past its instant
+    closing: bool = False  # the windows of this instant have closed, a session ends
     next_due: int = BEFORE_TIME  # nothing happens by time before the clock is strictly past it
 
     def __post_init__(self) -> None:
+        self.reached = self.clock
         for trigger in self.plan.triggers:
             if trigger.kind == "sequence":
                 self.sequences[trigger.name] = Sequence(trigger)
@@ -72,7 +75,7 @@ class User:
 
     def view(self, instant: int, at_hand: Event | None = None) -> View:
         history, members = tuple(self.history), dict(self.members)
-        return View(self.plan, history, members, self.clock, instant, at_hand)
+        return View(self.plan, history, members, self.clock, instant, at_hand, closing=self.closing)
 
     def all_sessions(self) -> list[sessions.Session]:
         return sessions.fold(self.history, self.plan.gap_ms, self.plan.max_ms)
@@ -84,7 +87,7 @@ class User:
 
     def apply(self, event: Event) -> bool:
         """Applies a real event with the clock at its mark. False: it is late and fits nowhere."""
-        arrived = replace(event, arrival=len(self.history), mark=self.clock)
+        arrived = replace(event, arrival=len(self.history), mark=self.clock, closing=self.closing)
         if event.time < self.clock and not self._fits(arrived):
             return False
         self._run(arrived)
@@ -136,7 +139,9 @@ class User:
             if trigger.kind == "when":
                 self._evaluate_when(trigger, event, without)
         for derived in caused:
-            self._run(replace(derived, arrival=len(self.history), mark=self.clock))
+            self._run(
+                replace(derived, arrival=len(self.history), mark=self.clock, closing=self.closing)
+            )
 
     def _derived(self, name: str, time: int, props: dict[str, Any]) -> Event:
         return Event(self.id, name, time, props=props, derived=True)
@@ -165,7 +170,7 @@ class User:
             sequence.waiting.append(event)
 
     def _step(self, trigger: Trigger, event: Event) -> None:
-        match = self.sequences[trigger.name].take(event, self.clock)
+        match = self.sequences[trigger.name].take(event, self.reached)
         if match is not None:
             self._fire(trigger, event.time, list(match.events), match)
 
@@ -213,8 +218,9 @@ class User:
             self.next_due = NEVER if due is None else due.instant
             if due is not None and due.instant < clock:
                 self.clock = max(self.clock, due.instant)
+                self.reached = max(self.reached, due.instant)
                 due.happen()
-        self.clock = max(self.clock, clock)
+        self.clock = self.reached = max(self.clock, clock)
 
     def due(self) -> Iterator[Due]:
         """Everything that time has still to do."""
@@ -240,7 +246,9 @@ class User:
     def _time(self, segment: str, instant: int) -> None:
         self.timed[segment] = instant
         for event in self._evaluate_segment(segment, instant):
-            self._run(replace(event, arrival=len(self.history), mark=self.clock))
+            self._run(
+                replace(event, arrival=len(self.history), mark=self.clock, closing=self.closing)
+            )
 
     def _release(self, trigger: Trigger, event: Event) -> None:
         self.sequences[trigger.name].waiting.remove(event)
@@ -313,5 +321,7 @@ class User:
         is_cut = any(session.last < other.start <= limit for other in self.all_sessions())
         shown = {"start": session.start, "end": session.last, "events": len(session.events)}
         end = self._derived("session.end", session.last if is_cut else limit, shown)
-        self._run(replace(end, arrival=len(self.history), mark=self.clock))
+        self.closing = True
+        self._run(replace(end, arrival=len(self.history), mark=self.clock, closing=True))
+        self.closing = False
         self.emit({"kind": "session", "user": self.id, **shown})

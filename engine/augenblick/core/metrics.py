@@ -155,7 +155,8 @@ class MetricMerger:
                     releases += [_release(record, actions) for record in series.close(end_ms)]
             for state in self._triggers:
                 if state.is_due(end_ms, self._series):
-                    releases += state.evaluate(end_ms, self._series, now_ms)
+                    is_drain = self._clock_ms >= END_OF_TIME
+                    releases += state.evaluate(end_ms, self._series, now_ms, is_drain)
 
 
 class _Series:
@@ -185,8 +186,12 @@ class _Series:
         start_ms = min(self._panes, default=None)
         if self.is_named and self._next_ms is not None and clock_ms < END_OF_TIME:
             behind = (clock_ms - self._next_ms) // self.metric.size_ms
-            if behind > limits.metric_empty_windows_max:
-                self._next_ms += (behind - limits.metric_empty_windows_max) * self.metric.size_ms
+            was_full = bool(self.history and self.history[-1][1])  # the next one ends something
+            if behind > limits.metric_empty_windows_max and not was_full:
+                jump_ms = (behind - limits.metric_empty_windows_max) * self.metric.size_ms
+                self._next_ms += jump_ms
+                if start_ms is not None:
+                    self._next_ms = min(self._next_ms, start_ms)
             start_ms = self._next_ms if start_ms is None else min(start_ms, self._next_ms)
         if start_ms is None or start_ms + self.metric.size_ms >= clock_ms:
             return None
@@ -206,11 +211,7 @@ class _Series:
         }
         if self.is_named:
             self._next_ms = max(end_ms, self._next_ms or end_ms)
-            for group in self.groups():
-                values.setdefault(group, 0)
-            if self.metric.by == -1:
-                values.setdefault(None, 0)
-            self.history.append((end_ms, {g: v for g, v in values.items() if g in merged}))
+            self.history.append((end_ms, values))
         return [self._record(start_ms, end_ms, group, values[group]) for group in _sorted(values)]
 
     def plain(self) -> list[Any]:
@@ -225,15 +226,29 @@ class _Series:
         size_ms = self.metric.size_ms
         self._panes = {ms: one for ms, one in self._panes.items() if ms + size_ms >= clock_ms}
 
-    def groups(self) -> set[Any]:
-        """The groups seen in the windows remembered."""
-        return {group for _, values in self.history for group in values}
+    def groups(self, end_ms: int, is_drain: bool) -> set[Any]:
+        """The groups to look at for the window that ends here: seen in it, or (where time goes on
+        by itself) in the windows before it that are remembered.
+        """
+        first_ms = end_ms
+        if not is_drain:
+            first_ms -= (limits.metric_history_windows - 1) * self.metric.size_ms
+        return {
+            group for end, values in self.history if first_ms <= end <= end_ms for group in values
+        }
 
-    def value(self, group: Any) -> int | float | None:
-        """The value of the latest closed window: 0 if it is empty, None if none has closed yet."""
-        if not self.history:
-            return None
-        return self.history[-1][1].get(group if self.metric.by != -1 else None, 0)
+    def has_closed(self, end_ms: int) -> bool:
+        """Has a window that ends here closed?"""
+        return bool(self.history) and self.history[-1][0] == end_ms
+
+    def value(self, group: Any, at_ms: int) -> int | float:
+        """The value of the last window that ends at or before the instant: 0 if it is empty."""
+        wanted_ms = at_ms // self.metric.size_ms * self.metric.size_ms
+        nothing = 0 if self.metric.aggregate == "count" else 0.0
+        for end_ms, values in reversed(self.history):
+            if end_ms == wanted_ms:
+                return values.get(group if self.metric.by != -1 else None, nothing)
+        return nothing
 
     def _record(self, start_ms: int, end_ms: int, group: Any, value: int | float) -> dict[str, Any]:
         by = None if self.metric.by == -1 else {self.metric.by_name: group}
@@ -248,49 +263,44 @@ class _Series:
 
 
 class _TriggerState:
-    """One metric trigger and, per group, whether it was true at its latest window and when it
-    fired.
-    """
+    """One metric trigger and, per group, when it fired."""
 
     def __init__(self, trigger: MetricTrigger, program: Program) -> None:
         self._trigger = trigger
         self._program = program
         self._size_ms = min(program.metrics[index].size_ms for index in trigger.metrics)
-        self._shortest = [
-            index for index in trigger.metrics if program.metrics[index].size_ms == self._size_ms
-        ]
         self._grouped = [index for index in trigger.metrics if program.metrics[index].by != -1]
-        self._true_ms: dict[Any, int] = {}
         self._fired_ms: dict[Any, int] = {}
 
     def plain(self) -> list[Any]:
-        """What was true and what has fired, as plain values."""
-        return [list(self._true_ms.items()), list(self._fired_ms.items())]
+        """What has fired, as plain values."""
+        return list(self._fired_ms.items())
 
     def restore(self, plain: list[Any]) -> None:
         """Take over what `plain` gave."""
-        self._true_ms, self._fired_ms = (dict(pairs) for pairs in plain)
+        self._fired_ms = dict(plain)
 
     def is_due(self, end_ms: int, series: list[_Series]) -> bool:
         """Has the shortest of its windows just closed?"""
-        return any(
-            series[index].history and series[index].history[-1][0] == end_ms
-            for index in self._shortest
+        return end_ms % self._size_ms == 0 and any(
+            series[index].has_closed(end_ms) for index in self._trigger.metrics
         )
 
     def evaluate(
-        self, end_ms: int, series: list[_Series], now_ms: int | None
+        self, end_ms: int, series: list[_Series], now_ms: int | None, is_drain: bool
     ) -> list[dict[str, Any]]:
-        """Look at each group once; returns the firings."""
+        """Look at each group once; returns the firings. Before the first window all were empty."""
         groups: set[Any] = {None}
         if self._grouped:
-            groups = set().union(*(series[index].groups() for index in self._grouped))
+            groups = set().union(
+                *(series[index].groups(end_ms, is_drain) for index in self._grouped)
+            )
         releases = []
         for group in _sorted(groups):
-            if self._code(self._trigger.when, series, group) is not True:
+            if self._code(self._trigger.when, series, group, end_ms) is not True:
                 continue
-            rises = self._true_ms.get(group) != end_ms - self._size_ms
-            self._true_ms[group] = end_ms
+            before_ms = end_ms - self._size_ms
+            rises = self._code(self._trigger.when, series, group, before_ms) is not True
             if self._may_fire(group, end_ms, rises):
                 self._fired_ms[group] = end_ms
                 firing = self._firing(group, end_ms, series, now_ms)
@@ -298,7 +308,6 @@ class _TriggerState:
                 if is_shadow:
                     firing["mode"] = "shadow"
                 releases.append(_release(firing, self._trigger.actions, is_shadow))
-        self._true_ms = {group: ms for group, ms in self._true_ms.items() if ms == end_ms}
         return releases
 
     def _may_fire(self, group: Any, end_ms: int, rises: bool) -> bool:
@@ -309,10 +318,10 @@ class _TriggerState:
             return False
         return fired_ms is None or end_ms - fired_ms >= self._trigger.cooldown_ms
 
-    def _code(self, code: int, series: list[_Series], group: Any) -> Any:
+    def _code(self, code: int, series: list[_Series], group: Any, at_ms: int) -> Any:
         program = self._program
         return evaluate(
-            program.codes[code], program.consts, lambda index: series[index].value(group)
+            program.codes[code], program.consts, lambda index: series[index].value(group, at_ms)
         )
 
     def _firing(
@@ -333,7 +342,9 @@ class _TriggerState:
             "fired_at": end_ms if now_ms is None else now_ms,
             "cause": None,
             "session": None,
-            "values": {one.name: self._code(one.code, series, group) for one in trigger.values},
+            "values": {
+                one.name: self._code(one.code, series, group, end_ms) for one in trigger.values
+            },
             "variant": None,
         }
 
