@@ -5,7 +5,9 @@ from libc.string cimport memcpy
 
 from augenblick_native.aggregates.fixed cimport FIXED_STATE_BYTES_MAX, fixed_merge
 from augenblick_native.entries cimport entries_drop, entries_next_ms, entries_result
-from augenblick_native.layout cimport has_pane, header_bytes, header_of, pane_for, read_panes
+from augenblick_native.layout cimport (
+    has_pane, header_bytes, header_of, is_closed, pane_for, read_panes,
+)
 from augenblick_native.machine cimport COUNT_STATE_FULL, floor_to, plus
 from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_SESSION, WINDOW_TUMBLING
 from augenblick_native.record cimport (
@@ -120,9 +122,9 @@ cdef void note_next_end(
 ) noexcept nogil:
     cdef int64_t end_ms = plus(pane_ms, rule.pane_ms)
     cdef int64_t open_ms
-    if machine.clock_ms != NO_TIME_MS and end_ms < machine.clock_ms:
+    if machine.clock_ms != NO_TIME_MS and is_closed(machine, end_ms):
         open_ms = floor_to(machine.clock_ms, rule.pane_ms)
-        end_ms = open_ms if open_ms >= machine.clock_ms else open_ms + rule.pane_ms
+        end_ms = open_ms + rule.pane_ms if is_closed(machine, open_ms) else open_ms
     if end_ms < header_of(machine, offset)[0]:
         header_of(machine, offset)[0] = end_ms
 

@@ -15,7 +15,7 @@ from augenblick_native.machine cimport (
     SlotRule, plus,
 )
 from augenblick_native.matched cimport owner_of
-from augenblick_native.membership cimport evaluate_segment, segment_next_ms
+from augenblick_native.membership cimport evaluate_segment
 from augenblick_native.msgpack cimport Value, missing
 from augenblick_native.partials cimport run_matched, sweep_partials
 from augenblick_native.pattern cimport (
@@ -121,15 +121,7 @@ cdef Due next_due(Machine* machine) noexcept nogil:
 
 
 cdef void run_segment_timer(Machine* machine, const Due* due) noexcept nogil:
-    cdef Membership* membership = <Membership*>payload(machine.keeper.user, due.offset)
-    cdef int64_t next_ms = segment_next_ms(
-        machine, &machine.plan.segments[due.index], membership.evaluated_ms
-    )
     cdef Caused caused
-    # a session went on meanwhile; one that has closed leaves nothing to ask
-    if due.instant_ms < next_ms != NEVER_MS:
-        membership.next_ms = next_ms
-        return
     if evaluate_segment(machine, due.index, due.instant_ms, True, &caused):
         run_derived(machine, caused.event_id, caused.time_ms, False, NULL)
 
@@ -163,11 +155,13 @@ cdef void close_session(Machine* machine, int64_t at_ms) noexcept nogil:
         return
     closed = session[0]
     if machine.plan.session_end_event >= 0:
+        machine.closing = True
         run_derived(
             machine, machine.plan.session_end_event, closed.last_ms if is_cut(
                 machine, &closed
             ) else at_ms, False, &closed
         )
+        machine.closing = False
     session_close(machine, at_ms, &closed)
     drop_session(machine, closed.serial, closed.start_ms, closed.last_ms)
     machine.counters[COUNT_SESSIONS_CLOSED] += 1
@@ -263,7 +257,7 @@ cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
         machine.clock_ms = max(machine.clock_ms, due.instant_ms)
         if not machine.after_event:
             machine.scratch.size = 0
-            machine.due_ms = due.instant_ms
+            machine.due_ms = max(machine.due_ms, due.instant_ms)    # what a closing made lies back
         if due.phase == PHASE_SEGMENT:
             run_segment_timer(machine, &due)
         elif due.phase == PHASE_WAITING:

@@ -18,7 +18,7 @@ cdef inline int64_t* header_of(Machine* machine, uint32_t offset) noexcept nogil
 
 
 cdef inline bint is_closed(Machine* machine, int64_t end_ms) noexcept nogil:
-    return end_ms < machine.clock_ms
+    return end_ms < machine.clock_ms + machine.closing
 
 
 # The state of the pane with this key, made in order if need be.  NULL: full.

@@ -178,6 +178,7 @@ cdef struct Machine:
     const SlotRule* slots           # [slot]
     int32_t depth                   # of the event at hand; -1: none
     bint after_event                # timers run that the event at hand has made due
+    bint closing                    # a session closes: windows that end at clock_ms have closed
     bint is_warm                    # what happens now comes of an event that only builds state
     Event[EVENT_DEPTH_MAX] events
     uint8_t* when_before            # [depth][trigger]: bits BEFORE_*

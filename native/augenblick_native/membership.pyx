@@ -98,15 +98,22 @@ cdef uint32_t run_segments(
     return count
 
 
-# A session changed its start: what time alone changes may come earlier now.
+# A session went on or joined another: what time alone changes comes at another instant now.  An
+# instant that the clock has reached stays: its session may have closed.
 cdef void rearm_segments(Machine* machine) noexcept nogil:
     cdef uint32_t index, offset
+    cdef int64_t next_ms
     cdef Membership* membership
     for index in range(machine.plan.segment_count):
+        if not machine.plan.segments[index].reads_sessions:
+            continue
         offset = find_cell(machine.keeper.user, machine.plan.segments[index].slot, NULL, 0, 0)
         if offset:
             membership = <Membership*>payload(machine.keeper.user, offset)
-            membership.next_ms = segment_next_ms(
+            next_ms = segment_next_ms(
                 machine, &machine.plan.segments[index], membership.evaluated_ms
             )
+            if membership.next_ms <= machine.clock_ms:
+                next_ms = min(next_ms, membership.next_ms)
+            membership.next_ms = next_ms
             arm_user(machine, membership.next_ms)

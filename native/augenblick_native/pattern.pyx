@@ -30,9 +30,10 @@ cdef struct AbsenceHead:
     int64_t deadline_ms
     int64_t step_ms
     uint32_t size
-    uint32_t identity_bytes
+    uint32_t stamp              # the user's, grows with each arming: the order of equal deadlines
     uint32_t cause_bytes
-    uint32_t identity_parts
+    uint16_t identity_bytes
+    uint16_t identity_parts
 
 cdef struct WaitingHead:
     int64_t time_ms
@@ -236,6 +237,8 @@ cdef void arm_absence(Machine* machine, const TriggerRule* rule, const Taken* ta
     absence.step_ms = taken.time_ms
     absence.size = whole
     absence.identity_bytes = taken.identity_bytes
+    machine.keeper.user.stamp += 1
+    absence.stamp = machine.keeper.user.stamp
     absence.identity_parts = taken.identity_parts
     absence.cause_bytes = taken.cause_bytes
     memcpy(<uint8_t*>absence + sizeof(AbsenceHead), taken.identity, taken.identity_bytes)
@@ -245,7 +248,7 @@ cdef void arm_absence(Machine* machine, const TriggerRule* rule, const Taken* ta
     )
 
 
-# The absence with the earliest (deadline, step): its cell and place.  False: none.
+# The absence with the earliest (deadline, arming): its cell and place.  False: none.
 cdef bint earliest_absence(
     Machine* machine, const TriggerRule* rule, uint32_t* found, uint32_t* found_at
 ) noexcept nogil:
@@ -257,7 +260,10 @@ cdef bint earliest_absence(
         at = 0
         while at < payload_bytes(machine.keeper.user, offset):
             absence = absence_at(machine, offset, at)
-            if best == NULL or absence.deadline_ms < best.deadline_ms:
+            if (
+                best == NULL or absence.deadline_ms < best.deadline_ms
+                or (absence.deadline_ms == best.deadline_ms and absence.stamp < best.stamp)
+            ):
                 best = absence
                 found[0] = offset
                 found_at[0] = at

@@ -94,6 +94,7 @@ cdef struct SegmentRule:
     Text version
     int32_t code
     Span features               # stored features it reads, transitively
+    bint reads_sessions         # one of them is over sessions
     int32_t enters_event
     int32_t leaves_event
     uint16_t slot
@@ -206,6 +207,7 @@ cdef struct Plan:
     int32_t events_field
     int32_t segment_field
     bint emits_sessions
+    bint session_segments       # a segment reads a feature over sessions
 
 
 cdef class Program:

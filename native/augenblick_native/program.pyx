@@ -245,6 +245,11 @@ cdef class Program:
             plan.segments[index].enters_event = segment.enters_event
             plan.segments[index].leaves_event = segment.leaves_event
             plan.segments[index].slot = self._slot()
+            plan.segments[index].reads_sessions = any(
+                source.features[feature].window == "session" for feature in segment.features
+            )
+            if plan.segments[index].reads_sessions:
+                plan.session_segments = True
         return 0
 
     cdef int _load_triggers(self, source) except -1:

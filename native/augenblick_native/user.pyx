@@ -47,11 +47,11 @@ cdef bint enter_session(Machine* machine, Event* event) noexcept nogil:
         return False
     event.session_serial = session.serial
     event.session_start_ms = session.start_ms
-    moved = not began and (session.start_ms == event.time_ms or merged_count)
+    moved = not began
     arm_user(machine, plus(session.last_ms, machine.plan.gap_ms))
     for index in range(merged_count):
         merge_session(machine, event.session_serial, merged[index])
-    if moved and machine.plan.segment_count:
+    if moved and machine.plan.session_segments:
         rearm_segments(machine)
     if began:
         machine.counters[COUNT_SESSIONS_STARTED] += 1

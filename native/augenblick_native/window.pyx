@@ -267,4 +267,4 @@ cdef void purge_closed(
         machine.keeper.user, rule.slot, group.data, group.size, group.hashed
     )
     if offset and machine.clock_ms != NO_TIME_MS:
-        purge_window(machine, rule, offset, machine.clock_ms - 1)
+        purge_window(machine, rule, offset, machine.clock_ms - 1 + machine.closing)

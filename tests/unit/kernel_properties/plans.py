@@ -159,7 +159,7 @@ def aggregate_plans(draw: Draw, grouped: bool = False, over: tuple[str, ...] = A
 @st.composite
 def risings(draw: Draw, plan: Plan) -> str:
     """A condition over the plan's counts that an event can make true."""
-    count = draw(st.sampled_from([n for n, e in plan["features"].items() if "count" in e]))
+    count = draw(st.sampled_from([name for name in plan["features"] if name in {"n", "m"}]))
     parts = [f"{count} >= {draw(st.integers(1, 3))}"]
     kind = draw(st.integers(0, 4))
     if kind == 0:
