@@ -74,7 +74,7 @@ class Metrics:
         return (self._window(metric, event)[1] for event in self.counted.get(name, []))
 
     def _first_end(self, trigger: Trigger) -> int:
-        """The end of the first window to look at: the one that holds the first event, or content."""
+        """The end of the first window to look at: it holds the first event of all, or content."""
         size_ms = self._shortest_ms(trigger)
         full = [end for name in self._stored(trigger) for end in self._full(name)]
         return min([int(self.first or 0) // size_ms * size_ms + size_ms, *full])
