@@ -104,6 +104,16 @@ http_connections_max: Final = 4_096  # requests and connections at once; above: 
 http_drain_seconds_max: Final = 5  # for requests under way when the server stops
 http_keep_alive_seconds: Final = 30  # an idle connection stays open
 
+# kernel: what one user or key group may hold; equal to the native modules' own, by a test
+absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger
+dedup_max: Final = 1_024  # fingerprints per key group: 4 M in all, some 100 MB
+group_bytes_max: Final = 264  # a group's value as msgpack; longer ones make no group
+match_values_max: Final = 16_384  # values of `match` with partials, per user
+metric_groups_max: Final = 1_000  # per key group and window; the rest is the group `other`
+user_state_bytes_max: Final = 4 * 1024 * 1024  # one user's record; above, parts are not kept
+value_bytes_max: Final = 1_024  # one kept property value; longer ones are not kept
+waiting_max: Final = 256  # events of one user and event-time sequence; above, the oldest goes on
+
 # link: the framed protocol between the engine's own processes
 link_close_seconds_max: Final = 1.0  # for what is written to leave when a process ends
 link_dial_seconds_max: Final = 2.0  # one attempt to connect; hosts of one cluster are near

@@ -19,7 +19,7 @@ from augenblick_native.membership cimport evaluate_segment
 from augenblick_native.msgpack cimport Value, missing
 from augenblick_native.partials cimport run_matched, sweep_partials
 from augenblick_native.pattern cimport (
-    Match, Taken, next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
+    next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
 )
 from augenblick_native.program cimport (
     OPERAND_NONE, TRIGGER_SEQUENCE, WINDOW_HOPPING, WINDOW_TUMBLING, FeatureRule, TriggerRule,
@@ -27,6 +27,7 @@ from augenblick_native.program cimport (
 from augenblick_native.record cimport cell_at, first_cell, group_data, payload, shrink
 from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
 from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, Session, User
+from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport disarm
 from augenblick_native.user cimport run_derived

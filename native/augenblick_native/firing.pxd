@@ -2,9 +2,9 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from augenblick_native.machine cimport Event, Group, Machine, Moment, Row
-from augenblick_native.pattern cimport Match
 from augenblick_native.predicate cimport Readers
 from augenblick_native.program cimport TriggerRule
+from augenblick_native.step cimport Match
 
 # Readers of features and segments for conditions over one user.
 cdef const Readers* user_readers() noexcept nogil

@@ -26,7 +26,7 @@ from augenblick_native.session cimport session_holding
 from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.table cimport user_id
-from augenblick_native.values cimport is_true, of_bool, pack_value
+from augenblick_native.values cimport has_value, is_true, of_bool, pack_value
 from augenblick_native.window cimport event_group
 
 cdef enum:
@@ -78,16 +78,18 @@ cdef void set_group(Moment* moment, const Group* group) noexcept nogil:
 
 # The last rise of the clock that a timer of this instant had to wait for.
 cdef inline const Rise* releasing(const Machine* machine) noexcept nogil:
+    cdef const Rise* rises = <const Rise*>machine.rises.data
+    cdef uint32_t count = <uint32_t>(machine.rises.size // sizeof(Rise))
     cdef uint32_t low = 0
-    cdef uint32_t high = machine.rise_count
+    cdef uint32_t high = count
     cdef uint32_t middle
     while low < high:
         middle = (low + high) // 2
-        if machine.rises[middle].watermark_ms > machine.due_ms:
+        if rises[middle].watermark_ms > machine.due_ms:
             high = middle
         else:
             low = middle + 1
-    return &machine.rises[low] if low < machine.rise_count else NULL
+    return &rises[low] if low < count else NULL
 
 
 cdef Row new_row(Machine* machine) noexcept nogil:
@@ -207,6 +209,60 @@ cdef void pack_values(Machine* machine, const TriggerRule* rule, Moment* moment)
             pack_value(&machine.bodies, &value)
 
 
+# The 64-bit mark of a firing's parts that k counts by: its group or match value, and its identities.
+cdef uint64_t parts_hash(
+    Machine* machine, const TriggerRule* rule, const Event* event, const Match* match,
+    const Group* group
+) noexcept nogil:
+    cdef size_t at = machine.scratch.size
+    cdef uint8_t parts = 0
+    cdef uint64_t hashed
+    if match == NULL:
+        pack_identity(&machine.scratch, event, &parts)
+        hashed = name_hash(machine.scratch.data + at, machine.scratch.size - at)
+    else:
+        hashed = name_hash(match.identities, match.identities_bytes)
+    if match != NULL and rule.match != OPERAND_NONE:
+        return hashed ^ (<uint64_t>match.group.hashed << 17)
+    return hashed ^ (<uint64_t>group.hashed << 17)
+
+
+# Count it, and ask the cooldown.  False: it is held back.
+cdef bint may_leave(
+    Machine* machine, const TriggerRule* rule, int64_t time_ms, uint64_t hashed, Row* row
+) noexcept nogil:
+    cdef uint32_t offset = fired_cell(machine, rule)
+    if offset == 0:
+        return True
+    row.k = count_firing(machine, offset, time_ms, hashed)
+    if is_cooling(<FiredHead*>payload(machine.keeper.user, offset), rule, time_ms):
+        machine.counters[COUNT_FIRINGS_COOLDOWN] += 1
+        return False
+    (<FiredHead*>payload(machine.keeper.user, offset)).left_ms = time_ms
+    return True
+
+
+cdef void pack_body(
+    Machine* machine, const TriggerRule* rule, Event* event, const Match* match,
+    const Group* group, Moment* moment
+) noexcept nogil:
+    cdef uint8_t parts = 1 if has_value(&event.id) else 2
+    pack_array(&machine.bodies, 6)
+    pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
+    pack_group(machine, group)
+    if match == NULL:
+        pack_nil(&machine.bodies)
+        pack_cause(&machine.bodies, event)
+        pack_array(&machine.bodies, parts)
+        pack_identity(&machine.bodies, event, &parts)
+    else:
+        pack_group(machine, &match.group)
+        put_bytes(&machine.bodies, match.cause, match.cause_bytes)
+        pack_array(&machine.bodies, match.identity_parts)
+        put_bytes(&machine.bodies, match.identities, match.identities_bytes)
+    pack_values(machine, rule, moment)
+
+
 # The firing's cause is `event`; `match` is given for a sequence.
 cdef void fire(
     Machine* machine, uint32_t trigger, Event* event, const Match* match, bint is_absence
@@ -217,10 +273,6 @@ cdef void fire(
     cdef Value truth
     cdef Row row
     cdef Session* session
-    cdef uint64_t hashed
-    cdef uint32_t offset
-    cdef size_t identities_at
-    cdef uint8_t parts = 0
     memset(&moment, 0, sizeof(Moment))
     moment.event = event
     moment.at_ms = match.time_ms if match != NULL else event.time_ms
@@ -236,26 +288,11 @@ cdef void fire(
     if event.warm:
         machine.counters[COUNT_FIRINGS_WARM] += 1
         return
-    identities_at = machine.scratch.size
-    if match == NULL:
-        pack_identity(&machine.scratch, event, &parts)
-        hashed = name_hash(
-            machine.scratch.data + identities_at, machine.scratch.size - identities_at
-        )
-    else:
-        hashed = name_hash(match.identities, match.identities_bytes)
-    if match != NULL and rule.match != OPERAND_NONE:
-        hashed ^= <uint64_t>match.group.hashed << 17
-    else:
-        hashed ^= <uint64_t>group.hashed << 17
     row = new_row(machine)
-    offset = fired_cell(machine, rule)
-    if offset:
-        row.k = count_firing(machine, offset, moment.at_ms, hashed)
-        if is_cooling(<FiredHead*>payload(machine.keeper.user, offset), rule, moment.at_ms):
-            machine.counters[COUNT_FIRINGS_COOLDOWN] += 1
-            return
-        (<FiredHead*>payload(machine.keeper.user, offset)).left_ms = moment.at_ms
+    if not may_leave(
+        machine, rule, moment.at_ms, parts_hash(machine, rule, event, match, &group), &row
+    ):
+        return
     machine.counters[COUNT_FIRINGS] += 1
     row.kind = ROW_ACTOR if rule.kind == TRIGGER_ACTOR else ROW_FIRING
     row.rule = trigger
@@ -264,20 +301,7 @@ cdef void fire(
         session = session_holding(machine, event.time_ms)
         if session != NULL:
             row.start_ms = session.start_ms
-    pack_array(&machine.bodies, 6)
-    pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
-    pack_group(machine, &group)
-    if match == NULL:
-        pack_nil(&machine.bodies)
-        pack_cause(&machine.bodies, event)
-        pack_array(&machine.bodies, parts)
-        pack_identity(&machine.bodies, event, &parts)
-    else:
-        pack_group(machine, &match.group)
-        put_bytes(&machine.bodies, match.cause, match.cause_bytes)
-        pack_array(&machine.bodies, match.identity_parts)
-        put_bytes(&machine.bodies, match.identities, match.identities_bytes)
-    pack_values(machine, rule, &moment)
+    pack_body(machine, rule, event, match, &group, &moment)
     row.flags = (ROW_APPROXIMATE if moment.approximate else 0) | (ROW_SHADOW if rule.shadow else 0)
     put_row(machine, &row)
 

@@ -12,6 +12,8 @@ from augenblick_native.state cimport KeyGroup
 
 cdef enum:
     # derived events of derived events; segments form no cycle, so a plan bounds it too
+    # decimal text of an integer user id
+    ID_TEXT_BYTES = 24
     EVENT_DEPTH_MAX = 8
     # a group's value as msgpack; engine/augenblick/limits.py: group_bytes_max
     GROUP_BYTES_MAX = 264
@@ -159,6 +161,9 @@ cdef struct Machine:
     const Plan* plan
     Arena arena
     KeyGroup* groups                # [KEY_GROUPS]
+    int64_t* earliest               # [KEY_GROUPS]: the next instant of each
+    int64_t shard_clock_ms          # every key group's clock is at least this
+    uint8_t[ID_TEXT_BYTES] id_text  # decimal text of an integer user id
     KeyGroup* group                 # of the user at hand
     uint16_t key_group
     Keeper keeper                   # the user's record
@@ -170,8 +175,7 @@ cdef struct Machine:
     int64_t fired_ms                # for the results of the event at hand
     bint ingest_is_now              # the event clock: results are stamped with ingest time
     int64_t now_ms                  # given with the call; else for the stamps
-    const Rise* rises               # where the clock rose in this call, in order
-    uint32_t rise_count
+    Buffer rises                    # of Rise: where the clock rose in this call, in order
     int64_t memory_bytes_max        # 0: no bound
     uint64_t users
     bint emits_sessions

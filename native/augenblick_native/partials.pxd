@@ -2,9 +2,9 @@
 from libc.stdint cimport int64_t
 
 from augenblick_native.machine cimport Machine
-from augenblick_native.pattern cimport Match, Taken
 from augenblick_native.program cimport TriggerRule
 from augenblick_native.record cimport Keeper
+from augenblick_native.step cimport Match, Taken
 
 # Let an event take steps and begin.  True: it completed a match.  `arms`: it reached the trailing
 # negation.

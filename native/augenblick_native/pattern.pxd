@@ -5,35 +5,13 @@ from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 from augenblick_native.buffer cimport Buffer
 from augenblick_native.machine cimport Event, Group, Machine
 from augenblick_native.program cimport TriggerRule
+from augenblick_native.step cimport Match, Taken
 
 cdef enum:
     WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5
     ABSENCE_VALUES_MAX = 1024   # values of `match` with a timer, per user and trigger
     STEPS_MAX = 31
     MASK_NOT = 0x80000000       # the event matches the trailing negation
-
-# One event as a sequence sees it: which steps it may take, who it is.  Views stay valid during the
-# call only.
-cdef struct Taken:
-    int64_t time_ms
-    uint32_t mask               # bit i: positive step i; MASK_NOT
-    bint derived
-    Group group                 # the value of `match`
-    const uint8_t* identity     # msgpack values: its id, or its name and time
-    uint32_t identity_bytes
-    uint8_t identity_parts
-    const uint8_t* cause        # msgpack map {event, id, time, props}
-    uint32_t cause_bytes
-
-# A match or an absence: what its firing is made of.  Views into Machine.scratch.
-cdef struct Match:
-    int64_t time_ms
-    Group group
-    const uint8_t* identities   # msgpack values
-    uint32_t identities_bytes
-    uint32_t identity_parts
-    const uint8_t* cause
-    uint32_t cause_bytes
 
 # What the sequence sees of an event at hand.  False: it is no concern of the sequence.
 cdef bint taken_of(

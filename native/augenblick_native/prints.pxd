@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from augenblick_native.state cimport KeyGroup
 
 cdef enum:
-    PRINTS_MAX = 4096           # per key group; engine/augenblick/limits.py: dedup_max
+    PRINTS_MAX = 1024           # per key group; engine/augenblick/limits.py: dedup_max
 
 # True if the fingerprint was applied at most `dedup_ms` of ingest time ago.  Forgets what is older.
 cdef bint is_duplicate(

@@ -17,12 +17,13 @@ from augenblick_native.machine cimport (
 from augenblick_native.membership cimport rearm_segments, run_segments
 from augenblick_native.msgpack cimport VALUE_MISSING, Value, missing
 from augenblick_native.panes cimport count_event
-from augenblick_native.pattern cimport Match, Taken, next_waiting_ms, take_event, taken_of, wait
+from augenblick_native.pattern cimport next_waiting_ms, take_event, taken_of, wait
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport Dispatch, FeatureRule, Span, TriggerRule
 from augenblick_native.record cimport cell_at, find_cell, first_cell, payload
 from augenblick_native.session cimport MERGED_MAX, session_enter, session_holding
 from augenblick_native.state cimport NO_TIME_MS
+from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport user_id
 from augenblick_native.values cimport of_int, of_text
 from augenblick_native.whens cimport names_field_of, note_before, run_whens
@@ -150,13 +151,50 @@ cdef inline void give_field(
         event.fields[field] = value
 
 
+# The props of a derived event, as msgpack in the scratch and as fields.
+cdef void give_props(Machine* machine, Event* event, const Session* closing) noexcept nogil:
+    cdef uint32_t segment
+    if closing != NULL:
+        pack_map(&machine.scratch, 3)
+        pack_str(&machine.scratch, <const uint8_t*>b"start", 5)
+        pack_int(&machine.scratch, closing.start_ms)
+        pack_str(&machine.scratch, <const uint8_t*>b"end", 3)
+        pack_int(&machine.scratch, closing.last_ms)
+        pack_str(&machine.scratch, <const uint8_t*>b"events", 6)
+        pack_int(&machine.scratch, closing.events)
+        give_field(machine, event, machine.plan.starts_field, of_int(closing.start_ms))
+        give_field(machine, event, machine.plan.ends_field, of_int(closing.last_ms))
+        give_field(machine, event, machine.plan.events_field, of_int(closing.events))
+    elif event.event_id == machine.plan.session_start_event:
+        pack_map(&machine.scratch, 1)
+        pack_str(&machine.scratch, <const uint8_t*>b"start", 5)
+        pack_int(&machine.scratch, event.time_ms)
+        give_field(machine, event, machine.plan.starts_field, of_int(event.time_ms))
+    else:
+        pack_map(&machine.scratch, 1)
+        pack_str(&machine.scratch, <const uint8_t*>b"segment", 7)
+        for segment in range(machine.plan.segment_count):
+            if (
+                machine.plan.segments[segment].enters_event == event.event_id
+                or machine.plan.segments[segment].leaves_event == event.event_id
+            ):
+                pack_str(
+                    &machine.scratch, machine.plan.segments[segment].name.data,
+                    machine.plan.segments[segment].name.size
+                )
+                give_field(machine, event, machine.plan.segment_field, of_text(
+                    machine.plan.segments[segment].name.data,
+                    machine.plan.segments[segment].name.size
+                ))
+                break
+
+
 # Run a derived event: session.end if `closing` is given, else session.start, an enter or a leave.
 cdef void run_derived(
     Machine* machine, int32_t event_id, int64_t time_ms, bint warm, const Session* closing
 ) noexcept nogil:
     cdef Event* event
     cdef size_t at = machine.scratch.size
-    cdef uint32_t segment
     if machine.depth + 1 >= EVENT_DEPTH_MAX or buffer_room(&machine.scratch, 512) == NULL:
         machine.counters[COUNT_DEPTH_EXCEEDED] += 1
         return
@@ -176,39 +214,7 @@ cdef void run_derived(
     event.session_serial = 0
     event.session_start_ms = NO_TIME_MS
     clear_fields(machine.plan, event)
-    if closing != NULL:
-        pack_map(&machine.scratch, 3)
-        pack_str(&machine.scratch, <const uint8_t*>b"start", 5)
-        pack_int(&machine.scratch, closing.start_ms)
-        pack_str(&machine.scratch, <const uint8_t*>b"end", 3)
-        pack_int(&machine.scratch, closing.last_ms)
-        pack_str(&machine.scratch, <const uint8_t*>b"events", 6)
-        pack_int(&machine.scratch, closing.events)
-        give_field(machine, event, machine.plan.starts_field, of_int(closing.start_ms))
-        give_field(machine, event, machine.plan.ends_field, of_int(closing.last_ms))
-        give_field(machine, event, machine.plan.events_field, of_int(closing.events))
-    elif event_id == machine.plan.session_start_event:
-        pack_map(&machine.scratch, 1)
-        pack_str(&machine.scratch, <const uint8_t*>b"start", 5)
-        pack_int(&machine.scratch, time_ms)
-        give_field(machine, event, machine.plan.starts_field, of_int(time_ms))
-    else:
-        pack_map(&machine.scratch, 1)
-        pack_str(&machine.scratch, <const uint8_t*>b"segment", 7)
-        for segment in range(machine.plan.segment_count):
-            if (
-                machine.plan.segments[segment].enters_event == event_id
-                or machine.plan.segments[segment].leaves_event == event_id
-            ):
-                pack_str(
-                    &machine.scratch, machine.plan.segments[segment].name.data,
-                    machine.plan.segments[segment].name.size
-                )
-                give_field(machine, event, machine.plan.segment_field, of_text(
-                    machine.plan.segments[segment].name.data,
-                    machine.plan.segments[segment].name.size
-                ))
-                break
+    give_props(machine, event, closing)
     event.props = machine.scratch.data + at
     event.props_bytes = <uint32_t>(machine.scratch.size - at)
     run_event(machine, event)

@@ -25,4 +25,3 @@ cdef enum Fed:
 # `dry`: only say what would become of it.
 cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry) noexcept nogil
 cdef void reset_since(Machine* machine, const FeatureRule* rule, Event* event) noexcept nogil
-

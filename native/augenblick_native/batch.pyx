@@ -1,0 +1,391 @@
+# cython: language_level=3
+"""A stream of events and marks, applied.
+
+Two passes over each run of LOOKAHEAD events: find and fetch the memory of their users, then apply.
+"""
+from libc.stdint cimport int32_t, uint16_t
+from libc.stdio cimport snprintf
+from libc.stdlib cimport realloc
+from libc.string cimport memset
+
+from augenblick_native.arena cimport arena_give
+from augenblick_native.buffer cimport put_bytes
+from augenblick_native.cursor cimport (
+    Cursor, cursor_over, left, prefetch, read_i64, read_le32, read_le64, take,
+)
+from augenblick_native.decode cimport read_event
+from augenblick_native.due cimport run_due
+from augenblick_native.machine cimport (
+    COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
+    ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
+)
+from augenblick_native.panes cimport take_closed_panes
+from augenblick_native.prints cimport is_duplicate, note_print
+from augenblick_native.record cimport new_record
+from augenblick_native.state cimport (
+    GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
+)
+from augenblick_native.status cimport (
+    STATUS_GAP, STATUS_LATE, STATUS_NO_MEMORY, STATUS_OK, STATUS_OLD_INCARNATION,
+    STATUS_TRUNCATED, STATUS_USERS_FULL, Status,
+)
+from augenblick_native.table cimport add_user, find_user, first_place, remove_user
+from augenblick_native.timer cimport arm
+from augenblick_native.user cimport late_fits, run_event
+
+cdef enum:
+    MARK = 0xFFFFFFFF               # in place of an event's size: a mark
+    FLAG_WARM = 1
+    LOOKAHEAD = 24                  # events whose memory is fetched before the first is applied
+
+# One event of the stream, and the mark that holds for it.
+cdef struct Item:
+    uint32_t flags
+    uint32_t size
+    int64_t event_ms
+    int64_t watermark_ms
+    int64_t ingest_ms
+    uint64_t user_key
+    uint64_t number
+    uint64_t fingerprint
+    const uint8_t* body
+
+# Where reading the stream stands.
+cdef struct Reading:
+    Cursor cursor
+    int64_t watermark_ms            # of the last mark
+    int64_t ingest_ms
+    bint is_marked
+    uint32_t count                  # items read ahead
+    Item[LOOKAHEAD] items
+
+
+cdef void begin_call(Machine* machine, int64_t now_ms) noexcept nogil:
+    machine.now_ms = now_ms
+    machine.fired_ms = now_ms
+    machine.record = -1
+    machine.due_ms = NO_TIME_MS
+    machine.depth = -1
+    machine.scratch.size = 0
+    machine.rises.size = 0
+
+
+cdef void note_earliest(Machine* machine, uint32_t key_group) noexcept nogil:
+    cdef KeyGroup* group = &machine.groups[key_group]
+    cdef int64_t next_ms = group.panes.earliest_end_ms
+    if group.heap_count:
+        next_ms = min(next_ms, group.heap[0].deadline_ms)
+    machine.earliest[key_group] = next_ms
+
+
+cdef void refuse(Machine* machine, Status status, const Item* item) noexcept nogil:
+    cdef Row row
+    machine.counters[COUNT_REFUSED] += 1
+    memset(&row, 0, sizeof(Row))
+    row.kind = ROW_REFUSED
+    row.rule = <uint32_t>status
+    row.record = machine.record
+    row.fired_ms = machine.fired_ms
+    row.time_ms = item.event_ms
+    row.start_ms = NO_TIME_MS
+    row.end_ms = NO_TIME_MS
+    row.body_at = machine.bodies.size
+    row.body_bytes = item.size
+    put_bytes(&machine.bodies, item.body, item.size)
+    put_bytes(&machine.rows, &row, sizeof(Row))
+
+
+# Reading
+
+cdef Status read_item(Reading* reading) noexcept nogil:
+    """One item: a mark is noted, an event is one more in `items`."""
+    cdef Cursor* cursor = &reading.cursor
+    cdef Item* item = &reading.items[reading.count]
+    cdef uint32_t head = 0
+    if (
+        read_le32(cursor, &head) != STATUS_OK or read_le32(cursor, &item.flags) != STATUS_OK
+        or read_i64(cursor, &item.event_ms) != STATUS_OK
+    ):
+        return STATUS_TRUNCATED
+    if head == MARK:
+        reading.watermark_ms = item.event_ms
+        reading.is_marked = True
+        return read_i64(cursor, &reading.ingest_ms)
+    if (
+        not reading.is_marked or read_le64(cursor, &item.user_key) != STATUS_OK
+        or read_le64(cursor, &item.number) != STATUS_OK
+        or read_le64(cursor, &item.fingerprint) != STATUS_OK
+        or take(cursor, head, &item.body) != STATUS_OK
+    ):
+        return STATUS_TRUNCATED
+    item.size = head
+    item.watermark_ms = reading.watermark_ms
+    item.ingest_ms = reading.ingest_ms
+    reading.count += 1
+    return STATUS_OK
+
+
+# Read the next events and fetch the memory of their users: key group, place in the table, record.
+cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
+    cdef KeyGroup* group
+    cdef User* user
+    cdef uint32_t index
+    reading.count = 0
+    while reading.count < LOOKAHEAD and left(&reading.cursor):
+        if read_item(reading) != STATUS_OK:
+            return STATUS_TRUNCATED
+        if reading.count:
+            prefetch(&machine.groups[reading.items[reading.count - 1].user_key >> 52])
+    for index in range(reading.count):
+        group = &machine.groups[reading.items[index].user_key >> 52]
+        if group.entries != NULL:
+            prefetch(&group.entries[first_place(group, reading.items[index].user_key)])
+    for index in range(reading.count):
+        group = &machine.groups[reading.items[index].user_key >> 52]
+        if group.entries == NULL:
+            continue
+        user = group.entries[first_place(group, reading.items[index].user_key)].user
+        if user != NULL:
+            prefetch(user)
+            prefetch(<const uint8_t*>user + 64)
+            prefetch(<const uint8_t*>user + 128)
+    return STATUS_OK
+
+
+# Numbers
+
+# Applied once: the next number of the gateway's newest incarnation is to be applied, an older one was.
+cdef bint is_next(
+    Machine* machine, KeyGroup* group, uint32_t gateway, uint64_t incarnation, const Item* item
+) noexcept nogil:
+    cdef uint32_t index
+    cdef GatewayMark* mark
+    for index in range(group.gateway_count):
+        mark = &group.gateways[index]
+        if mark.gateway != gateway:
+            continue
+        if incarnation < mark.incarnation:
+            refuse(machine, STATUS_OLD_INCARNATION, item)
+            return False
+        if incarnation == mark.incarnation:
+            if item.number <= mark.number:
+                machine.counters[COUNT_RESENT] += 1
+                return False
+            if item.number != mark.number + 1:
+                refuse(machine, STATUS_GAP, item)
+                return False
+        mark.incarnation = incarnation
+        mark.number = item.number
+        return True
+    return meet_gateway(machine, group, gateway, incarnation, item)
+
+
+# The first event of a gateway that the key group has not seen: its number is where counting begins.
+cdef bint meet_gateway(
+    Machine* machine, KeyGroup* group, uint32_t gateway, uint64_t incarnation, const Item* item
+) noexcept nogil:
+    cdef GatewayMark* mark
+    cdef void* grown = NULL
+    if group.gateway_count < GATEWAYS_MAX:
+        grown = realloc(group.gateways, (group.gateway_count + 1) * sizeof(GatewayMark))
+    if grown == NULL:
+        refuse(machine, STATUS_NO_MEMORY, item)
+        return False
+    group.gateways = <GatewayMark*>grown
+    mark = &group.gateways[group.gateway_count]
+    mark.gateway = gateway
+    mark.unused = 0
+    mark.incarnation = incarnation
+    mark.number = item.number
+    group.gateway_count += 1
+    return True
+
+
+# The clock
+
+cdef void note_rise(Machine* machine, int64_t clock_ms, int64_t ingest_ms, int32_t record) noexcept nogil:
+    """Note for `fired_at` and the order of results that the shard's clock rises before this event."""
+    cdef Rise rise
+    if clock_ms <= machine.shard_clock_ms:
+        return
+    memset(&rise, 0, sizeof(Rise))
+    rise.watermark_ms = clock_ms
+    rise.ingest_ms = ingest_ms
+    rise.record = record
+    put_bytes(&machine.rises, &rise, sizeof(Rise))
+
+
+cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
+    cdef uint32_t key_group
+    cdef KeyGroup* group
+    if watermark_ms <= machine.shard_clock_ms:
+        return
+    machine.shard_clock_ms = watermark_ms
+    for key_group in range(KEY_GROUPS):
+        if machine.earliest[key_group] >= watermark_ms:
+            continue
+        group = &machine.groups[key_group]
+        group.clock_ms = max(group.clock_ms, watermark_ms)
+        face_group(machine, key_group)
+        while group.heap_count and group.heap[0].deadline_ms < group.clock_ms:
+            machine.keeper.user = group.heap[0].user
+            machine.clock_ms = NO_TIME_MS           # from instant to instant, up to the group's clock
+            machine.depth = -1
+            run_due(machine, group.clock_ms)
+        take_closed_panes(machine, group, <uint16_t>key_group)
+        note_earliest(machine, key_group)
+
+
+cdef void face_group(Machine* machine, uint32_t key_group) noexcept nogil:
+    """Work on this key group from now on."""
+    machine.group = &machine.groups[key_group]
+    machine.key_group = <uint16_t>key_group
+    machine.keeper.arena = &machine.arena
+    machine.keeper.group = machine.group
+    machine.after_event = False
+    machine.is_warm = False
+
+
+# One event
+
+cdef void name_user(Machine* machine, Event* event) noexcept nogil:
+    """The id of an integer user is its decimal text."""
+    if event.user.data != NULL:
+        return
+    event.user.size = <uint32_t>snprintf(
+        <char*>machine.id_text, ID_TEXT_BYTES, "%lld", <long long>event.user_number
+    )
+    event.user.data = machine.id_text
+
+
+# Face the event's user, with what was due before the event done.  False: the user is not known.
+cdef bint face_user(Machine* machine, const Item* item, const Event* event) noexcept nogil:
+    cdef Entry* entry = find_user(
+        machine.group, item.user_key, event.user.data, <uint16_t>event.user.size
+    )
+    if entry == NULL:
+        return False
+    machine.keeper.user = entry.user
+    if entry.user.armed_ms < machine.group.clock_ms:
+        machine.clock_ms = NO_TIME_MS
+        run_due(machine, machine.group.clock_ms)
+        machine.scratch.size = 0
+    return machine.keeper.user != NULL
+
+
+# A user that was not known.  False: there is no room for one more, and the event is refused.
+cdef bint make_user(Machine* machine, const Item* item, const Event* event) noexcept nogil:
+    cdef User* user
+    if (
+        machine.memory_bytes_max
+        and <int64_t>machine.arena.used_bytes >= machine.memory_bytes_max
+    ):
+        refuse(machine, STATUS_USERS_FULL, item)
+        return False
+    user = new_record(&machine.arena, event.user.data, <uint16_t>event.user.size, 0)
+    if user != NULL:
+        user.user_key = item.user_key
+        if add_user(machine.group, user) == NULL:
+            arena_give(&machine.arena, user, user.capacity)
+            user = NULL
+    if user == NULL:
+        refuse(machine, STATUS_NO_MEMORY, item)
+        return False
+    machine.keeper.user = user
+    machine.users += 1
+    return True
+
+
+cdef void unmake_user(Machine* machine, const Item* item, const Event* event) noexcept nogil:
+    """A late event that fits nowhere leaves no user behind."""
+    cdef Entry* entry = find_user(
+        machine.group, item.user_key, event.user.data, <uint16_t>event.user.size
+    )
+    arena_give(&machine.arena, entry.user, entry.user.capacity)
+    remove_user(machine.group, entry)
+    machine.keeper.user = NULL
+    machine.users -= 1
+
+
+cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
+    cdef KeyGroup* group = machine.group
+    cdef Event* event = &machine.events[0]
+    cdef Status status
+    cdef bint is_new
+    if item.fingerprint and is_duplicate(
+        group, item.fingerprint, item.ingest_ms, machine.plan.dedup_ms
+    ):
+        machine.counters[COUNT_DUPLICATES] += 1
+        return
+    status = read_event(machine.plan, event, item.body, item.size)
+    if status != STATUS_OK:
+        refuse(machine, status, item)
+        return
+    name_user(machine, event)
+    machine.scratch.size = 0
+    machine.depth = 0                               # the event's place is taken: timers stand above it
+    is_new = not face_user(machine, item, event)
+    if is_new and not make_user(machine, item, event):
+        return
+    machine.clock_ms = group.clock_ms
+    event.time_ms = item.event_ms
+    event.ingest_ms = item.ingest_ms
+    event.warm = item.flags & FLAG_WARM
+    event.late = item.event_ms < group.clock_ms
+    event.generation += 1
+    machine.is_warm = event.warm
+    if event.late and not late_fits(machine, event):
+        machine.counters[COUNT_LATE_DROPPED] += 1
+        refuse(machine, STATUS_LATE, item)
+        if is_new:
+            unmake_user(machine, item, event)
+        return
+    if item.fingerprint:
+        note_print(
+            group, item.fingerprint, item.ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
+        )
+    run_event(machine, event)
+    if is_new and machine.keeper.user.armed_ms == NEVER_MS:
+        arm(group, machine.keeper.user, group.clock_ms)     # no session: settle its time to live
+    if machine.keeper.user.armed_ms < group.clock_ms:
+        machine.after_event = True
+        run_due(machine, group.clock_ms)
+
+
+cdef uint32_t apply_stream(
+    Machine* machine, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation,
+    int64_t cap_ms
+) noexcept nogil:
+    cdef Reading reading
+    cdef const Item* item
+    cdef uint32_t index, key_group
+    cdef uint32_t events = 0
+    cdef int64_t clock_ms = NO_TIME_MS
+    reading.cursor = cursor_over(data, size)
+    reading.watermark_ms = reading.ingest_ms = NO_TIME_MS
+    reading.is_marked = False
+    while left(&reading.cursor):
+        if read_ahead(machine, &reading) != STATUS_OK:
+            return BROKEN_STREAM
+        for index in range(reading.count):
+            item = &reading.items[index]
+            key_group = <uint32_t>(item.user_key >> 52)
+            machine.record = <int32_t>events
+            machine.fired_ms = item.ingest_ms if machine.ingest_is_now else machine.now_ms
+            if min(item.watermark_ms, cap_ms) > clock_ms:
+                clock_ms = min(item.watermark_ms, cap_ms)
+                note_rise(machine, clock_ms, item.ingest_ms, machine.record)
+            events += 1
+            face_group(machine, key_group)
+            machine.group.clock_ms = max(
+                machine.group.clock_ms, max(clock_ms, machine.shard_clock_ms)
+            )
+            if item.number == 0 or is_next(machine, machine.group, gateway, incarnation, item):
+                apply_event(machine, item)
+                note_earliest(machine, key_group)
+    machine.record = -1
+    if reading.is_marked:
+        if min(reading.watermark_ms, cap_ms) > clock_ms:
+            note_rise(machine, min(reading.watermark_ms, cap_ms), reading.ingest_ms, -1)
+        advance_clock(machine, min(reading.watermark_ms, cap_ms))
+    return events
