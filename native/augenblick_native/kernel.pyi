@@ -1,6 +1,7 @@
 from typing import Any, final
 
 COUNTER_NAMES: tuple[str, ...]
+LIMITS: dict[str, int]
 NO_WATERMARK_MS: int
 NEVER: int
 

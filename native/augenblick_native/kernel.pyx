@@ -16,12 +16,18 @@ from augenblick_native.batch cimport (
 from augenblick_native.buffer cimport buffer_free
 from augenblick_native.groups cimport free_group
 from augenblick_native.machine cimport (
-    COUNTERS, EVENT_DEPTH_MAX, SLOT_KIND_ABSENCES, SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
+    COUNTERS, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
+    SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
     SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused,
     Event, FieldGroup,
 )
+from augenblick_native.matched cimport MATCH_VALUES_MAX
 from augenblick_native.msgpack cimport Value
+from augenblick_native.panes cimport METRIC_GROUPS_MAX
+from augenblick_native.pattern cimport ABSENCE_VALUES_MAX, WAITING_MAX
+from augenblick_native.prints cimport PRINTS_MAX
 from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_TUMBLING
+from augenblick_native.record cimport RECORD_BYTES_MAX
 from augenblick_native.snapshot cimport read_snapshot, write_snapshot
 from augenblick_native.state cimport KEY_GROUPS, NEVER_MS, NO_TIME_MS, KeyGroup
 
@@ -36,6 +42,12 @@ COUNTER_NAMES = (
     "depth_exceeded",
 )
 assert len(COUNTER_NAMES) == COUNTERS
+LIMITS = {
+    "absence_values_max": ABSENCE_VALUES_MAX, "dedup_max": PRINTS_MAX,
+    "group_bytes_max": GROUP_BYTES_MAX, "match_values_max": MATCH_VALUES_MAX,
+    "metric_groups_max": METRIC_GROUPS_MAX, "user_state_bytes_max": RECORD_BYTES_MAX,
+    "value_bytes_max": VALUE_BYTES_MAX, "waiting_max": WAITING_MAX,
+}
 NO_WATERMARK_MS = NO_TIME_MS
 NEVER = NEVER_MS
 

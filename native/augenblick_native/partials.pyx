@@ -2,10 +2,8 @@
 """Partials of sequences.
 
 A cell of partial_slot holds PartialHead and its identities, in order of (first time, arrival), each
-padded to 8 bytes.  It
-lies in the user's record, or with `match` in a record per value (matched.pyx).  A partial is given
-up once the watermark is
-strictly past its first event + within.
+padded to 8 bytes.  It lies in the user's record, or with `match` in a record per value (matched.pyx).
+A partial is given up once the watermark is strictly past its first event + within.
 """
 from libc.stdint cimport uint16_t, uint32_t, uint8_t
 from libc.string cimport memcpy
@@ -18,6 +16,7 @@ from augenblick_native.record cimport (
     widen,
 )
 from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, User
+from augenblick_native.step cimport MASK_NOT
 from augenblick_native.timer cimport arm, disarm
 
 cdef struct PartialHead:
@@ -34,15 +33,18 @@ cdef inline PartialHead* partial_at(const User* user, uint32_t offset, uint32_t 
     return <PartialHead*>(payload(user, offset) + at)
 
 
+# `keeper`: the record that holds the value's partials; NULL: there is none yet.
 cdef bint begin_partial(
-    Machine* machine, const TriggerRule* rule, const Taken* taken
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Keeper* keeper
 ) noexcept nogil:
     cdef uint32_t whole = <uint32_t>sizeof(PartialHead) + pad8(taken.identity_bytes)
-    cdef Keeper* keeper = make_matched(machine, rule, &taken.group)
     cdef uint32_t offset = 0
-    cdef uint32_t at = 0
+    cdef uint32_t at = 0                            # after the partials that began at or before it
+    cdef uint32_t following = 0
     cdef uint32_t count = 0
     cdef PartialHead* partial
+    if keeper == NULL:
+        keeper = make_matched(machine, rule, &taken.group)
     if keeper == NULL:
         return False
     offset = find_cell(keeper.user, rule.partial_slot, NULL, 0, 0)
@@ -51,20 +53,18 @@ cdef bint begin_partial(
     if offset == 0:
         machine.counters[COUNT_STATE_FULL] += 1
         return False
-    while at < payload_bytes(keeper.user, offset):
+    while following < payload_bytes(keeper.user, offset):
+        partial = partial_at(keeper.user, offset, following)
+        following += partial.size
         count += 1
-        at += partial_at(keeper.user, offset, at).size
+        if partial.first_ms <= taken.time_ms:
+            at = following
     if count >= rule.partial_max:
         machine.counters[COUNT_PARTIALS_DROPPED] += 1
-        if partial_at(keeper.user, offset, 0).first_ms > taken.time_ms:
-            return False                        # it would be the oldest itself
+        if at == 0:
+            return False                            # it would be the oldest itself
+        at -= partial_at(keeper.user, offset, 0).size
         narrow(keeper.user, offset, 0, partial_at(keeper.user, offset, 0).size)
-    at = 0
-    while (
-        at < payload_bytes(keeper.user, offset)
-        and partial_at(keeper.user, offset, at).first_ms <= taken.time_ms
-    ):
-        at += partial_at(keeper.user, offset, at).size
     if not widen(keeper, offset, at, whole):
         machine.counters[COUNT_STATE_FULL] += 1
         return False
@@ -153,10 +153,11 @@ cdef bint step_partials(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil:
     cdef Keeper* keeper = find_matched(machine, rule, &taken.group)
-    cdef uint32_t offset = find_cell(
-        keeper.user, rule.partial_slot, NULL, 0, 0
-    ) if keeper != NULL else 0
+    cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | 1)
+    cdef uint32_t offset = 0
     cdef bint matched = False
+    if keeper != NULL and (later_steps or rule.strict):
+        offset = find_cell(keeper.user, rule.partial_slot, NULL, 0, 0)
     if offset:
         matched = take_steps(machine, rule, taken, match, arms, keeper, offset)
         if matched:
@@ -167,7 +168,7 @@ cdef bint step_partials(
             else:
                 remove_cell(keeper.user, offset)
     if not matched and taken.mask & 1:
-        begin_partial(machine, rule, taken)
+        begin_partial(machine, rule, taken, keeper)
     return matched
 
 

@@ -10,8 +10,6 @@ from augenblick_native.step cimport Match, Taken
 cdef enum:
     WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5
     ABSENCE_VALUES_MAX = 1024   # values of `match` with a timer, per user and trigger
-    STEPS_MAX = 31
-    MASK_NOT = 0x80000000       # the event matches the trailing negation
 
 # What the sequence sees of an event at hand.  False: it is no concern of the sequence.
 cdef bint taken_of(

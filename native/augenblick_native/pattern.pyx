@@ -23,6 +23,7 @@ from augenblick_native.record cimport (
     widen,
 )
 from augenblick_native.state cimport NEVER_MS
+from augenblick_native.step cimport MASK_NOT
 from augenblick_native.values cimport has_value, pack_value
 from augenblick_native.window cimport event_group
 

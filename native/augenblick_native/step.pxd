@@ -3,6 +3,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from augenblick_native.machine cimport Group
 
+cdef enum:
+    MASK_NOT = 0x80000000           # Taken.mask: the event matches the trailing negation
+
 # One event as a sequence sees it: which steps it may take, who it is.  Views stay valid during the
 # call only.
 cdef struct Taken:
