@@ -3,7 +3,7 @@ IN := .venv/bin
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-system test-all check format bench docs fuzz sim sim-mutants clean
+.PHONY: help setup build demo test test-system test-all check format sanitized bench docs fuzz sim sim-mutants clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: setup build ## format, lint, cython-lint, types, stubs, tidy
 format: | .venv/installed ## bring the Python sources into the one format
 	@$(IN)/ruff format .
 	@$(IN)/ruff check --fix .
+
+sanitized: setup ## native tests with every check, AddressSanitizer and UBSan (in build/sanitized)
+	@$(IN)/python .ci/sanitized.py
 
 bench: setup build ## kernel micro-benchmarks and the first load scenario
 	@$(IN)/python -m augenblick_bench

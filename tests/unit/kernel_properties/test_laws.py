@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any, Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests import engine_under_test
 from tests.oracle.simulate import Record, simulate
 from tests.unit.kernel_properties.plans import AREAS, frames, sequences
 from tests.unit.kernel_properties.streams import disordered, streams
 
 LATENESS_ms = 15
-EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(
+    max_examples=int(os.environ.get("AUGENBLICK_EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 class Runs(Protocol):
@@ -102,5 +108,23 @@ def test_the_drain_only_adds_to_the_end(runs: Runs) -> None:
     def check(plan: dict[str, Any], events: list[Any]) -> None:
         before = runs(plan, events, drain=False)
         assert runs(plan, events)[: len(before)] == before
+
+    check()
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_batches_change_no_byte(area: str) -> None:
+    """However many lines a call of the kernel takes, the same is printed in the same order."""
+
+    @settings(EXAMPLES, max_examples=max(1, EXAMPLES.max_examples // 4))
+    @given(AREAS[area], streams(), st.booleans())
+    def check(plan: dict[str, Any], events: list[Any], drain: bool) -> None:
+        text = json.dumps(plan, indent=1)
+        lines = [json.dumps(event).encode() for event in events]
+        printed = [
+            json.dumps(engine_under_test.run(text, lines, drain=drain, batch_events=size))
+            for size in (None, 1, 2, 7)
+        ]
+        assert printed[1:] == printed[:1] * 3
 
     check()
