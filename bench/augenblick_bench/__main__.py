@@ -51,7 +51,8 @@ def _run(name: str, options: Options, out: Path, *, as_json: bool) -> bool:
         print(f"{name}: {error}", file=sys.stderr)
         return False
     if results and not draw(results, out / f"{name}.png"):
-        print("no chart: matplotlib is not installed (pip install augenblick[bench])")
+        text = "no chart: matplotlib is not installed (pip install augenblick[bench])"
+        print(text, file=sys.stderr)
     return True
 
 
