@@ -60,7 +60,7 @@ cdef Pane* find_pane(
         pane = &table.panes[table.index[at] - 1]
         if (
             pane.metric == metric and pane.start_ms == start_ms and pane.group_bytes == group.size
-            and memcmp(pane.group, group.data, group.size) == 0
+            and (group.size == 0 or memcmp(pane.group, group.data, group.size) == 0)
         ):
             return pane
         at = (at + 1) & (table.capacity * 2 - 1)

@@ -381,9 +381,11 @@ cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) no
     waiting.identity_parts = taken.identity_parts
     waiting.derived = taken.derived
     data = <uint8_t*>waiting + sizeof(WaitingHead)
-    memcpy(data, taken.group.data, taken.group.size)
+    if taken.group.size:                    # memcpy takes no NULL, whatever the size
+        memcpy(data, taken.group.data, taken.group.size)
     memcpy(data + taken.group.size, taken.identity, taken.identity_bytes)
-    memcpy(data + taken.group.size + taken.identity_bytes, taken.cause, taken.cause_bytes)
+    if taken.cause_bytes:
+        memcpy(data + taken.group.size + taken.identity_bytes, taken.cause, taken.cause_bytes)
     return True
 
 
