@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from augenblick import limits
+from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.durability.formats.dead_letters import (
     decode_line,
     encode_letter,
     parse_segment_number,
     segment_name,
 )
-from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.errors import StorageError
 
 
