@@ -9,7 +9,8 @@ cdef enum:
 # Before a call: its stamps.
 cdef void begin_call(Machine* machine, int64_t now_ms) noexcept nogil
 
-# Apply the stream of one gateway, the clock going no further than `cap_ms`, then let time pass up to its
+# Apply the stream of one gateway, the clock going no further than `cap_ms`, then let time pass up
+# to its
 # last mark.  Events applied or refused; BROKEN_STREAM: it is none (nothing of the rest is applied).
 cdef uint32_t apply_stream(
     Machine* machine, const uint8_t* data, size_t size, uint32_t gateway, uint64_t incarnation,

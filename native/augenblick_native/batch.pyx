@@ -154,7 +154,8 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
 
 # Numbers
 
-# Applied once: the next number of the gateway's newest incarnation is to be applied, an older one was.
+# Applied once: the next number of the gateway's newest incarnation is to be applied, an older one
+# was.
 cdef bint is_next(
     Machine* machine, KeyGroup* group, uint32_t gateway, uint64_t incarnation, const Item* item
 ) noexcept nogil:
@@ -203,8 +204,11 @@ cdef bint meet_gateway(
 
 # The clock
 
-cdef void note_rise(Machine* machine, int64_t clock_ms, int64_t ingest_ms, int32_t record) noexcept nogil:
-    """Note for `fired_at` and the order of results that the shard's clock rises before this event."""
+cdef void note_rise(
+    Machine* machine, int64_t clock_ms, int64_t ingest_ms, int32_t record
+) noexcept nogil:
+    """Note for `fired_at` and the order of results that the shard's clock rises before this
+    event."""
     cdef Rise rise
     if clock_ms <= machine.shard_clock_ms:
         return
@@ -229,7 +233,7 @@ cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
         face_group(machine, key_group)
         while group.heap_count and group.heap[0].deadline_ms < group.clock_ms:
             machine.keeper.user = group.heap[0].user
-            machine.clock_ms = NO_TIME_MS           # from instant to instant, up to the group's clock
+            machine.clock_ms = NO_TIME_MS       # from instant to instant, up to the group's clock
             machine.depth = -1
             run_due(machine, group.clock_ms)
         take_closed_panes(machine, group, <uint16_t>key_group)
@@ -323,7 +327,7 @@ cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
         return
     name_user(machine, event)
     machine.scratch.size = 0
-    machine.depth = 0                               # the event's place is taken: timers stand above it
+    machine.depth = 0                   # the event's place is taken: timers stand above it
     is_new = not face_user(machine, item, event)
     if is_new and not make_user(machine, item, event):
         return

@@ -2,6 +2,7 @@
 from libc.stdint cimport int64_t
 from augenblick_native.machine cimport Machine
 
-# Everything of the user at hand whose instant the clock `to_ms` is strictly past, in order.  The user
+# Everything of the user at hand whose instant the clock `to_ms` is strictly past, in order.  The
+# user
 # may be gone afterwards (machine.keeper.user is NULL).  Sets the user's timer anew.
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil

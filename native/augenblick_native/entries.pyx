@@ -107,7 +107,7 @@ cdef Value entries_result(
     Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms,
     int64_t to_ms
 ) noexcept nogil:
-    cdef uint32_t start, stop, count, at, index
+    cdef uint32_t start, stop, count, at, _index
     cdef Value value
     cdef Cursor cursor
     cdef EntryHead* entry
@@ -118,7 +118,7 @@ cdef Value entries_result(
     at = start
     if rule.aggregate != AGGREGATE_LIST:
         if rule.aggregate != AGGREGATE_FIRST:
-            for index in range(count - 1):
+            for _index in range(count - 1):
                 at += entry_at(machine, offset, at).size
         entry = entry_at(machine, offset, at)
         cursor = cursor_over(<uint8_t*>entry + sizeof(EntryHead), entry.value_bytes)

@@ -209,7 +209,8 @@ cdef void pack_values(Machine* machine, const TriggerRule* rule, Moment* moment)
             pack_value(&machine.bodies, &value)
 
 
-# The 64-bit mark of a firing's parts that k counts by: its group or match value, and its identities.
+# The 64-bit mark of a firing's parts that k counts by: its group or match value, and its
+# identities.
 cdef uint64_t parts_hash(
     Machine* machine, const TriggerRule* rule, const Event* event, const Match* match,
     const Group* group

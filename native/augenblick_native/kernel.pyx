@@ -118,7 +118,8 @@ cdef class Kernel:
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
         self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX, per_depth)
         if (
-            self.machine.groups == NULL or self.machine.earliest == NULL or self.machine.scratch.data == NULL
+            self.machine.groups == NULL or self.machine.earliest == NULL
+            or self.machine.scratch.data == NULL
             or self.machine.when_before == NULL or self.machine.caused == NULL
             or self.fields == NULL
         ):

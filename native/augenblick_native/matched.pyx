@@ -5,7 +5,7 @@ Such a record has the flag RECORD_MATCHED; its id is the user's id, the value an
 identity; it has one cell, of the
 trigger's partial_slot.  Its timer frees it.  The user's record counts them.
 """
-from libc.stdint cimport uint16_t, uint32_t, uint64_t, uint8_t
+from libc.stdint cimport uint16_t, uint64_t, uint8_t
 from libc.string cimport memcpy
 
 from augenblick_native.arena cimport arena_give

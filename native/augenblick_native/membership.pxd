@@ -1,4 +1,5 @@
-# Segments: evaluated with an event, or from a timer at the next instant at which time may change them.
+# Segments: evaluated with an event, or from a timer at the next instant at which time may change
+# them.
 from libc.stdint cimport int64_t, uint32_t
 from augenblick_native.machine cimport Caused, Event, Machine
 from augenblick_native.program cimport SegmentRule, Span

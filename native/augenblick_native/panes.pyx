@@ -4,7 +4,6 @@
 Sums are fixed point (2^-32 units, 128 bits), so that the order in which panes are merged cannot
 show.
 """
-from libc.math cimport nearbyint
 from libc.stdint cimport uint64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset

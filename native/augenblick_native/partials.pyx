@@ -2,7 +2,8 @@
 """Partials of sequences.
 
 A cell of partial_slot holds PartialHead and its identities, in order of (first time, arrival), each
-padded to 8 bytes.  It lies in the user's record, or with `match` in a record per value (matched.pyx).
+padded to 8 bytes.  It lies in the user's record, or with `match` in a record per value
+(matched.pyx).
 A partial is given up once the watermark is strictly past its first event + within.
 """
 from libc.stdint cimport uint16_t, uint32_t, uint8_t

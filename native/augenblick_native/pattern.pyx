@@ -13,7 +13,6 @@ from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, COUNT_WAITING_FORCED, plus,
 )
-from augenblick_native.msgpack cimport Value
 from augenblick_native.partials cimport match_alone, step_partials
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport OPERAND_NONE, TIMER_KEEP, TIMER_RESTART

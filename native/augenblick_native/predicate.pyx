@@ -14,11 +14,9 @@ from augenblick_native.buffer cimport buffer_room
 from augenblick_native.cursor cimport Cursor, cursor_over
 from augenblick_native.decode cimport operand
 from augenblick_native.msgpack cimport (
-    VALUE_FLOAT, VALUE_INT, VALUE_LIST, VALUE_STR, missing, read_array_header, read_value,
+    VALUE_INT, VALUE_LIST, VALUE_STR, missing, read_array_header, read_value,
 )
-from augenblick_native.program cimport (
-    OPERAND_EVENT, OPERAND_SESSION, OPERAND_TIME, OPERAND_USER, STACK_VALUES_MAX, Code,
-)
+from augenblick_native.program cimport STACK_VALUES_MAX, Code
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.values cimport (
     as_float, comparable, has_value, is_number, is_true, of_bool, of_float, of_int, of_text, order,

@@ -200,7 +200,7 @@ cdef list read_slots(Program program, const SlotRule* slots, Cursor* cursor):
 
 
 cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexcept nogil:
-    cdef uint32_t count, index
+    cdef uint32_t count, index, _index
     cdef uint64_t fingerprint
     cdef int64_t ingest_ms
     cdef GatewayMark* mark
@@ -223,7 +223,7 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
         group.gateway_count += 1
     if read_le32(cursor, &count) != STATUS_OK:
         return STATUS_TRUNCATED
-    for index in range(count):
+    for _index in range(count):
         if (
             read_le64(cursor, &fingerprint) != STATUS_OK
             or read_i64(cursor, &ingest_ms) != STATUS_OK
@@ -234,12 +234,12 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
 
 
 cdef Status read_panes(Machine* machine, KeyGroup* group, Cursor* cursor) noexcept nogil:
-    cdef uint32_t count, index, metric
+    cdef uint32_t count, _index, metric
     cdef Text name, text
     cdef Pane pane
     if read_le32(cursor, &count) != STATUS_OK:
         return STATUS_TRUNCATED
-    for index in range(count):
+    for _index in range(count):
         memset(&pane, 0, sizeof(Pane))
         if (
             read_short_text(cursor, &name) != STATUS_OK or read_i64(

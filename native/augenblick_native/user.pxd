@@ -11,5 +11,6 @@ cdef void run_derived(
     Machine* machine, int32_t event_id, int64_t time_ms, bint warm, const Session* closing
 ) noexcept nogil
 
-# True if a late event finds a place: an open session, a window, a rule that takes events out of order.
+# True if a late event finds a place: an open session, a window, a rule that takes events out of
+# order.
 cdef bint late_fits(Machine* machine, Event* event) noexcept nogil

@@ -15,7 +15,7 @@ from augenblick_native.machine cimport (
     EVENT_DEPTH_MAX, Caused, plus,
 )
 from augenblick_native.membership cimport rearm_segments, run_segments
-from augenblick_native.msgpack cimport VALUE_MISSING, Value, missing
+from augenblick_native.msgpack cimport VALUE_MISSING, Value
 from augenblick_native.panes cimport count_event
 from augenblick_native.pattern cimport next_waiting_ms, take_event, taken_of, wait
 from augenblick_native.predicate cimport selects

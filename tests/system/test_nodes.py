@@ -6,6 +6,7 @@ The tests build on each other: one cluster lives through all of them, in this or
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -253,7 +254,7 @@ def test_the_launcher_loses_power(cluster):
     cluster.start_engine()
     cluster.chart.start_ray(2)
     cluster.wait_ready()
-    assert "ended 5 processes of an earlier start" in cluster.log.read_text()
+    assert re.search(r"ended \d+ processes of an earlier start", cluster.log.read_text())
     assert cluster.shard_hosts() == [cluster.nodes.address(1), cluster.nodes.address(2)]
     assert cluster.view("again", "again", "again") == 3
     wait_for(lambda: "again" in cluster.fired(), 10)
