@@ -22,17 +22,17 @@ cdef extern from *:
     """
     static inline void ab_add_fixed(int64_t* high, uint64_t* low, int is_int, int64_t integer,
     double number) {
-        __int128 sum = ((__int128)*high << 64) | *low;
-        __int128 units;
-        if (is_int) units = (__int128)integer << 32;
-        else {
+        unsigned __int128 sum = ((unsigned __int128)(uint64_t)*high << 64) | *low;
+        __int128 units = 0;
+        if (is_int) units = (__int128)integer * 4294967296;
+        else if (number == number) {                /* NaN adds nothing */
             double scaled = number * 4294967296.0;
             if (scaled > 8.5e37) scaled = 8.5e37;
             if (scaled < -8.5e37) scaled = -8.5e37;
             units = (__int128)__builtin_nearbyint(scaled);
         }
-        sum += units;
-        *high = (int64_t)(sum >> 64);
+        sum += (unsigned __int128)units;            /* wraps: beyond 4e28 a sum means nothing */
+        *high = (int64_t)(uint64_t)(sum >> 64);
         *low = (uint64_t)sum;
     }
     """

@@ -45,6 +45,7 @@ def fold(history: Iterable[Event], gap_ms: int, max_ms: int) -> list[Session]:
         if not candidates:
             if event.time >= event.mark:
                 sessions.append(Session(event.time, event.time, [event]))
+                sessions.sort(key=_by_start)
             continue
         first, *others = candidates
         first.take([event])
@@ -52,8 +53,12 @@ def fold(history: Iterable[Event], gap_ms: int, max_ms: int) -> list[Session]:
             if max(first.last, other.last) - min(first.start, other.start) <= max_ms:
                 first.take(other.events)
                 sessions = [kept for kept in sessions if kept is not other]
-        sessions.sort(key=lambda session: (session.start, session.events[0].arrival))
+        sessions.sort(key=_by_start)
     return sessions
+
+
+def _by_start(session: Session) -> tuple[int, int]:
+    return session.start, session.events[0].arrival
 
 
 def open_sessions(sessions: Iterable[Session], clock: int, gap_ms: int) -> list[Session]:
