@@ -149,17 +149,6 @@ cdef inline void pack_str(Buffer* buffer, const uint8_t* data, size_t size) noex
     put_bytes(buffer, data, size)
 
 
-cdef inline void pack_bin(Buffer* buffer, const uint8_t* data, size_t size) noexcept nogil:
-    if size <= 0xFF:
-        put_u8(buffer, 0xC4)
-        put_u8(buffer, <uint8_t>size)
-    elif size <= 0xFFFF:
-        pack_tagged16(buffer, 0xC5, <uint16_t>size)
-    else:
-        pack_tagged32(buffer, 0xC6, <uint32_t>size)
-    put_bytes(buffer, data, size)
-
-
 cdef inline void pack_array(Buffer* buffer, size_t count) noexcept nogil:
     if count < 16:
         put_u8(buffer, <uint8_t>(0x90 | count))

@@ -119,7 +119,6 @@ cdef struct Event:
     FieldGroup* groups              # [field]
     uint32_t* selected              # [selector]: 2 * generation + truth, see predicate.selects
     uint32_t generation
-    int64_t session_start_ms        # of the session it belongs to; NO_TIME_MS none
     uint32_t session_serial         # 0: none
 
 # What a condition sees: an instant, the event if one is at hand, a group.

@@ -25,7 +25,8 @@ cdef Keeper* make_matched(
     Machine* machine, const TriggerRule* rule, const Group* group
 ) noexcept nogil
 
-# Have the record looked at when the clock is past `at_ms`: its partials are hopeless then.
+# Have the record looked at when the clock is past `at_ms`, its partials being hopeless then; or
+# after its user's next timer, where that is beyond the time to live.
 cdef void keep_matched(Machine* machine, Keeper* keeper, int64_t at_ms) noexcept nogil
 
 # Whose record it is; NULL: the user is gone.

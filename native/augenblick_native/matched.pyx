@@ -10,7 +10,9 @@ from libc.string cimport memcpy
 
 from augenblick_native.arena cimport arena_give
 from augenblick_native.hash cimport mix64
-from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, GROUP_BYTES_MAX
+from augenblick_native.machine cimport (
+    COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, GROUP_BYTES_MAX, plus,
+)
 from augenblick_native.program cimport OPERAND_NONE
 from augenblick_native.record cimport new_record
 from augenblick_native.state cimport RECORD_MATCHED, Entry
@@ -44,8 +46,6 @@ cdef Keeper* find_matched(
     cdef Entry* entry
     if rule.match == OPERAND_NONE:
         return &machine.keeper
-    if machine.keeper.user.matched_count == 0:
-        return NULL
     size = write_name(name, machine.keeper.user, rule, group)
     entry = find_user(machine.keeper.group, key_of(machine.keeper.user, rule, group), name, size)
     if entry == NULL:
@@ -87,7 +87,14 @@ cdef Keeper* make_matched(
 
 
 cdef void keep_matched(Machine* machine, Keeper* keeper, int64_t at_ms) noexcept nogil:
-    if keeper.user.flags & RECORD_MATCHED and not arm(keeper.group, keeper.user, at_ms):
+    cdef User* owner
+    if not keeper.user.flags & RECORD_MATCHED:
+        return
+    if at_ms > plus(machine.clock_ms, machine.plan.ttl_ms):
+        owner = owner_of(keeper)        # partials without an end of their own go with their user
+        if owner != NULL:
+            at_ms = min(at_ms, plus(owner.armed_ms, 1))
+    if not arm(keeper.group, keeper.user, at_ms):
         machine.counters[COUNT_STATE_FULL] += 1
 
 
@@ -102,7 +109,7 @@ cdef User* owner_of(Keeper* keeper) noexcept nogil:
 cdef void free_matched(Machine* machine, Keeper* keeper) noexcept nogil:
     cdef User* record = keeper.user
     cdef User* owner = owner_of(keeper)
-    if owner != NULL:
+    if owner != NULL and owner.matched_count:
         owner.matched_count -= 1
     disarm(keeper.group, record)
     remove_user(keeper.group, entry_of(keeper.group, record))

@@ -11,14 +11,16 @@ from libc.string cimport memcpy
 
 from augenblick_native.buffer cimport buffer_room, put_bytes
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
-from augenblick_native.matched cimport find_matched, free_matched, keep_matched, make_matched
+from augenblick_native.matched cimport (
+    find_matched, free_matched, keep_matched, make_matched, owner_of,
+)
 from augenblick_native.record cimport (
     add_cell, cell_at, find_cell, first_cell, narrow, pad8, payload, payload_bytes, remove_cell,
     widen,
 )
 from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, User
 from augenblick_native.step cimport MASK_NOT
-from augenblick_native.timer cimport arm, disarm
+from augenblick_native.timer cimport disarm
 
 cdef struct PartialHead:
     int64_t first_ms
@@ -247,8 +249,11 @@ cdef void run_matched(Machine* machine, Keeper* keeper) noexcept nogil:
         next_ms = sweep_cell(
             machine, &machine.plan.triggers[machine.slots[slot].index], keeper.user, offset
         )
-    if offset >= keeper.user.size or payload_bytes(keeper.user, offset) == 0:
+    if (
+        offset >= keeper.user.size or payload_bytes(keeper.user, offset) == 0
+        or owner_of(keeper) == NULL
+    ):
         free_matched(machine, keeper)
         return
     disarm(keeper.group, keeper.user)
-    arm(keeper.group, keeper.user, next_ms)
+    keep_matched(machine, keeper, next_ms)

@@ -59,4 +59,13 @@ cdef void remove_user(KeyGroup* group, Entry* entry) noexcept nogil:
 
 
 cdef Entry* entry_of(KeyGroup* group, const User* user) noexcept nogil:
-    return find_user(group, user.user_key, user_id(user), user.id_bytes)
+    """By the record itself, not by its id: what is taken out is what was meant."""
+    cdef uint32_t at
+    if group.entries == NULL:
+        return NULL
+    at = first_place(group, user.user_key)
+    while group.entries[at].user != NULL:
+        if group.entries[at].user == user:
+            return &group.entries[at]
+        at = (at + 1) & group.mask
+    return NULL

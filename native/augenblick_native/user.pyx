@@ -22,7 +22,6 @@ from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport Dispatch, FeatureRule, Span, TriggerRule
 from augenblick_native.record cimport cell_at, find_cell, first_cell, payload
 from augenblick_native.session cimport MERGED_MAX, session_enter, session_holding
-from augenblick_native.state cimport NO_TIME_MS
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport user_id
 from augenblick_native.values cimport of_int, of_text
@@ -44,10 +43,8 @@ cdef bint enter_session(Machine* machine, Event* event) noexcept nogil:
     cdef bint moved
     if session == NULL:
         event.session_serial = 0
-        event.session_start_ms = NO_TIME_MS
         return False
     event.session_serial = session.serial
-    event.session_start_ms = session.start_ms
     moved = not began
     arm_user(machine, plus(session.last_ms, machine.plan.gap_ms))
     for index in range(merged_count):
@@ -212,7 +209,6 @@ cdef void run_derived(
     event.user.size = machine.keeper.user.id_bytes
     event.generation += 1
     event.session_serial = 0
-    event.session_start_ms = NO_TIME_MS
     clear_fields(machine.plan, event)
     give_props(machine, event, closing)
     event.props = machine.scratch.data + at

@@ -26,6 +26,7 @@ from augenblick.core.effects import (
     Send,
     Stopped,
 )
+from augenblick.errors import OurError
 from augenblick.link.addresses import address_towards
 from augenblick.link.handshake import Identity
 from augenblick.link.messages import Kind, Message
@@ -109,11 +110,11 @@ class LinkShell:
             case Stopped():
                 self.stopped.set()
             case _:
-                raise NotImplementedError(f"{self.name} cannot carry out {effect}")
+                raise OurError(f"{self.name} cannot carry out {effect}")
 
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:
         """Make a journal record durable; only shards have a journal."""
-        raise NotImplementedError(f"{self.name} has no journal")
+        raise OurError(f"{self.name} has no journal")
 
     def announce(self, facts: dict[str, Any]) -> None:
         """Name these facts in the hello of later connections."""

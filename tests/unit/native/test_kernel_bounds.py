@@ -215,3 +215,30 @@ def test_churn_leaves_nothing_behind():
     emptied(run)
     starts = [one for one in run.records if one["kind"] == "session"]
     assert sum(one["events"] for one in starts) == 3000
+
+
+MATCHED = """plan: p
+sessions: {gap: 10ms}
+time: {ttl: 1h}
+triggers:
+  bought: {sequence: [a, b], WITHINmatch: v}
+"""
+
+
+@pytest.mark.parametrize("within", ["", "within: 1s, ", "within: 30d, "])
+def test_partials_of_a_user_who_left_never_come_back_and_leave_no_byte(within):
+    """A user who returns after the time to live, in the very batch in which the time passes, gets
+    records of partials of the same names again.
+    """
+    run = Run(MATCHED.replace("WITHIN", within))
+    far_ms = 0
+    for round_number in range(5):
+        far_ms += DAY_ms
+        items = [mark(far_ms)]
+        for number in range(40):
+            items.append(event(far_ms + number, v=number % 8))
+        items += [mark(far_ms + 50), event(far_ms + 60, name="b", v=round_number)]
+        run.apply(*items)
+        assert run.kernel.users == 1
+    assert len(run.records) == 5
+    emptied(run)
