@@ -14,7 +14,13 @@ AugenblickError
  x EngineUnavailable     blame world   nobody answers (retryable)
  x StorageError          blame world   a disk or folder that does not do what is asked
    + DirectoryLocked                   another process owns the directory (retryable)
-   + CorruptionFound                   bytes on disk fail their checksum
+   + CorruptionFound                   bytes on disk fail their checksum; file and offset are named
+     . JournalCorrupt                  a journal is damaged below what was durable
+     . CheckpointCorrupt               a pack or the manifest of a checkpoint is damaged
+   + DirectoryForeign                  a directory of another cluster or shard, or one that is empty
+   + JournalBroken                     a write or fdatasync failed: this process may go no further
+   + JournalFenced                     a later owner has the journal
+   + StorageFull                       no room on the disk (retryable)
  x DeliveryFailed        blame world   an action was not taken by its target (retryable or not)
 
 `blame` says whose fault it is: ours (this process has a bug), peer (who sent it has to change
@@ -147,7 +153,46 @@ class DirectoryLocked(StorageError):
 
 
 class CorruptionFound(StorageError):
-    """Bytes on disk that were complete once fail their checksum."""
+    """Bytes on disk that were complete once fail their checksum.
+
+    `file` and `offset` (bytes from its begin) say where, if the finder knows; they are in the text.
+    """
+
+    def __init__(self, message: str, *, file: str = "", offset: int = -1) -> None:
+        place = file if offset < 0 else f"{file} at byte {offset}"
+        super().__init__(f"{place}: {message}" if file else message)
+        self.file = file
+        self.offset = offset
+
+
+class JournalCorrupt(CorruptionFound):
+    """A journal is damaged below the position that was known durable; never skipped in silence."""
+
+
+class CheckpointCorrupt(CorruptionFound):
+    """A pack or the manifest of a checkpoint is damaged or missing."""
+
+
+class DirectoryForeign(StorageError):
+    """A directory belongs to another cluster or shard, or is empty where state was expected."""
+
+
+class JournalBroken(StorageError):
+    """A write or fdatasync of the journal failed; nothing may be acknowledged any more.
+
+    It is never tried again: after a failed fdatasync the kernel may have dropped the bytes and say
+    yes the next time. The process ends and recovery reads what is really there.
+    """
+
+
+class JournalFenced(StorageError):
+    """The journal has a segment of a later epoch: another owner has taken it."""
+
+
+class StorageFull(StorageError):
+    """There is no room on the disk; what was to be written is kept and can be tried again."""
+
+    retryable = True
 
 
 class DeliveryFailed(AugenblickError):

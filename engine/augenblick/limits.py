@@ -6,6 +6,11 @@ what a bound refuses is counted by reason. Groups are in alphabetical order, nam
 
 from typing import Final
 
+# checkpoint: snapshots of key groups
+checkpoint_live_share_min: Final = 0.3  # live bytes of a pack; below, they move and it is removed
+checkpoint_pack_bytes_max: Final = 16 * 1024 * 1024  # one file, or one larger snapshot
+checkpoint_snapshot_bytes_max: Final = 2 * 1024 * 1024 * 1024  # one key group: 8 M users of 256 B
+
 # client: our own Forward client
 client_ack_seconds_max: Final = 30.0  # without an ack, until the connection is made anew
 client_chunk_bytes_max: Final = 1024 * 1024  # entries of one chunk
@@ -58,6 +63,9 @@ tail_answer_max: Final = 1_000  # records in one answer of `tail`
 tail_records_max: Final = 2_048  # latest records of one kind that `tail` can show
 tail_wait_seconds_max: Final = 20.0  # an answer of `tail` that waits for the next record
 webhook_body_bytes_max: Final = 64 * 1024  # read of an answer, to keep the connection; then closed
+webhook_connect_seconds_max: Final = 3.0  # to one address of a host; then its next one is tried
+webhook_head_bytes_max: Final = 64 * 1024  # of an answer; servers send less than 8 kB
+webhook_idle_seconds_max: Final = 15.0  # an older connection may be about to be closed by its target
 
 # events: what one client may send
 context_keys_max: Final = 256  # keys of one context map; a form with more is not behaviour
@@ -104,12 +112,21 @@ http_connections_max: Final = 4_096  # requests and connections at once; above: 
 http_drain_seconds_max: Final = 5  # for requests under way when the server stops
 http_keep_alive_seconds: Final = 30  # an idle connection stays open
 
+# journal: what a shard writes before it answers
+journal_commit_bytes_max: Final = 8 * 1024 * 1024  # records written and synced together
+journal_full_retry_seconds: Final = 0.5  # between attempts to write on a full disk
+journal_pending_bytes_max: Final = 256 * 1024 * 1024  # for a disk that stands; then refused
+journal_record_bytes_max: Final = 16 * 1024 * 1024  # one record: a link frame has no more
+journal_search_bytes_max: Final = 1024 * 1024 * 1024  # checked for proof that damage is no torn end
+journal_segment_bytes: Final = 64 * 1024 * 1024  # one file, made whole before its first record
+journal_sync_seconds: Final = 1.0  # durability `os`: a lost machine costs no more than this
+
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger
 dedup_max: Final = 1_024  # fingerprints per key group: 4 M in all, some 100 MB
 group_bytes_max: Final = 264  # a group's value as msgpack; longer ones make no group
-match_values_max: Final = 16_384  # values of `match` with partials, per user
 metric_groups_max: Final = 1_000  # per key group and window; the rest is the group `other`
+trigger_partials_max: Final = 16_384  # of one user and sequence, whatever the value of `match`
 user_state_bytes_max: Final = 4 * 1024 * 1024  # one user's record; above, parts are not kept
 value_bytes_max: Final = 1_024  # one kept property value; longer ones are not kept
 waiting_max: Final = 256  # events of one user and event-time sequence; above, the oldest goes on
@@ -196,6 +213,8 @@ lock_poll_seconds: Final = 0.02  # a killed owner's lock is free within 2 ms
 lock_wait_seconds_max: Final = 10.0  # then the owner of a directory keeps it
 
 # ray: the Ray that `serve` starts or joins
+node_answer_seconds_max: Final = 2.0  # a TCP connection, with one packet lost and sent again
+nodes_asked_at_once_max: Final = 32  # a thread each; dead ones take the whole time
 processes_end_seconds_max: Final = 20.0  # actors of an earlier start, also on a slow node
 process_log_bytes_max: Final = 50_000_000  # standard output of one process; one older file is kept
 ray_folder_bytes_max: Final = 20  # Ray adds 75 to 85 for a socket's name; the system allows 107

@@ -56,13 +56,15 @@ ROWS: dict[str, Row] = {
         name: row(LEAVES | LINK_PURE | {"augenblick.binding"}, {"msgpack"}, WORLD)
         for name in LINK_PURE
     },
-    "augenblick.durability": row(LEAVES | {"augenblick.binding"}, {"msgpack"}, {"asyncio"}),
+    "augenblick.durability": row(
+        LEAVES | {"augenblick.binding"}, {"google_crc32c", "msgpack"}, {"asyncio"}
+    ),
     "augenblick.durability.stores": row(
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY
     ),
     "augenblick.core": row(CORE, {"msgpack", "numpy"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
-        SEARCH | {"augenblick.telemetry"}, {"aiohttp", "standardwebhooks", "yarl"}
+        SEARCH | {"augenblick.telemetry"}, {"httptools", "standardwebhooks", "yarl"}
     ),
     "augenblick.actors": row({"augenblick"}, ANY),
     "augenblick.runtime": row({"augenblick"}, ANY),

@@ -1,0 +1,125 @@
+"""Pack files of a checkpoint: written whole, read one snapshot at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from augenblick.durability.disk import Files
+from augenblick.durability.formats.checksum import Damage
+from augenblick.durability.formats.head import (
+    PACK_MAGIC,
+    Head,
+    HEAD_bytes,
+    Owner,
+    UnknownFormat,
+    decode_head,
+)
+from augenblick.durability.formats.manifest import PackKey
+from augenblick.durability.formats.names import TEMPORARY, file_name
+from augenblick.durability.formats.packs import (
+    FOOTER_bytes,
+    PackEntry,
+    decode_index,
+    encode_pack,
+    index_bytes,
+    snapshot_crc,
+)
+from augenblick.errors import CheckpointCorrupt, DirectoryForeign, StorageError
+
+FOLDER: Final = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack that is there: its seed and where each unit's snapshot lies."""
+
+    key: PackKey
+    seed: int
+    entries: dict[int, PackEntry]
+
+    @property
+    def name(self) -> str:
+        return f"{FOLDER}/{file_name(*self.key)}"
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """Bytes of all its snapshots."""
+        return sum(entry.bytes for entry in self.entries.values())
+
+
+def write_file(files: Files, name: str, buffers: Sequence[bytes]) -> None:
+    """Put a whole file under a name so that it is there or not, never in part; raises OSError."""
+    folder, _, short = name.rpartition("/")
+    temporary = f"{folder}/{TEMPORARY}{short}"
+    if f"{TEMPORARY}{short}" in files.list(folder):  # of an attempt that failed
+        files.remove(temporary)
+    file = files.create(temporary)
+    try:
+        file.write(buffers, 0)
+        file.sync()
+    finally:
+        file.close()
+    files.rename(temporary, name)
+    files.sync_folder(folder)
+
+
+def make_pack(files: Files, head: Head, snapshots: Sequence[tuple[int, int, bytes]]) -> Pack:
+    """A new pack of (unit, position, snapshot), durable; raises OSError."""
+    buffers, entries = encode_pack(head, snapshots)
+    key = (head.epoch, head.sequence)
+    pack = Pack(key, head.seed, {entry.unit: entry for entry in entries})
+    write_file(files, pack.name, buffers)
+    return pack
+
+
+def load_pack(files: Files, key: PackKey, owner: Owner) -> Pack:
+    """A pack's index; raises CheckpointCorrupt, DirectoryForeign, StorageError or OSError."""
+    name = f"{FOLDER}/{file_name(*key)}"
+    place = files.locate(name)
+    try:
+        file = files.open(name)
+    except FileNotFoundError:
+        raise CheckpointCorrupt("the manifest names it, and it is gone", file=place) from None
+    try:
+        size = file.size()
+        head = decode_head(PACK_MAGIC, file.read(HEAD_bytes, 0))
+        footer_at = max(size - FOOTER_bytes, 0)
+        footer = file.read(FOOTER_bytes, footer_at)
+        index_at = footer_at - index_bytes(footer)
+        if index_at < HEAD_bytes:
+            raise Damage("the pack is too short for its index", footer_at)
+        entries = decode_index(head, file.read(footer_at - index_at, index_at), footer, size)
+    except Damage as damage:
+        raise CheckpointCorrupt(damage.reason, file=place, offset=damage.offset) from damage
+    except UnknownFormat as error:
+        raise StorageError(f"{place}: {error}") from error
+    finally:
+        file.close()
+    check_owner(place, head, owner)
+    if (head.epoch, head.sequence) != key:
+        reason = f"it was written as {file_name(head.epoch, head.sequence)}"
+        raise CheckpointCorrupt(reason, file=place, offset=0)
+    return Pack(key, head.seed, {entry.unit: entry for entry in entries})
+
+
+def read_snapshot(files: Files, pack: Pack, unit: int) -> bytes:
+    """One unit's snapshot, checked; raises CheckpointCorrupt or OSError."""
+    entry = pack.entries[unit]
+    file = files.open(pack.name)
+    try:
+        data = file.read(entry.bytes, entry.offset)
+    finally:
+        file.close()
+    if snapshot_crc(pack.seed, unit, entry.offset, data) != entry.crc:
+        reason = f"the snapshot of key group {unit} fails its checksum"
+        raise CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
+    return data
+
+
+def check_owner(place: str, head: Head, owner: Owner) -> None:
+    """Raise DirectoryForeign for a file of another shard."""
+    if (head.owner.cluster, head.owner.name) != (owner.cluster, owner.name):
+        text = f"belongs to {head.owner.name} of cluster {head.owner.cluster}"
+        raise DirectoryForeign(f"{place} {text}, not to {owner.name} of {owner.cluster}")

@@ -1,0 +1,200 @@
+"""One segment file: made whole, read from any position, checked to its end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from augenblick.durability.disk import File, Files, is_full
+from augenblick.durability.formats.checksum import Damage
+from augenblick.durability.formats.frames import (
+    Frame,
+    FRAME_bytes,
+    encode_frame,
+    framed_bytes,
+    parse_frame,
+    peek_frame,
+    search_frames,
+)
+from augenblick.durability.formats.head import (
+    JOURNAL_MAGIC,
+    Head,
+    HEAD_bytes,
+    Owner,
+    UnknownFormat,
+    decode_head,
+    encode_head,
+)
+from augenblick.durability.formats.names import TEMPORARY, file_name, parse_file_name
+from augenblick.errors import DirectoryForeign, JournalCorrupt, StorageError
+
+FOLDER: Final = "journal"
+_READ_bytes: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment's name and what its head says; positions count over the whole journal.
+
+    `start` is the position of the first record; `durable` was known durable when the segment was
+    made; `size` is the bytes of the file then.
+    """
+
+    name: str
+    head: Head
+
+    @property
+    def start(self) -> int:
+        return self.head.numbers["start"]
+
+    @property
+    def durable(self) -> int:
+        return self.head.numbers["durable"]
+
+    @property
+    def size(self) -> int:
+        return self.head.numbers["size"]
+
+    def offset(self, position: int) -> int:
+        """Where a position is in the file."""
+        return HEAD_bytes + position - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where a last segment's records end.
+
+    `durable`: no damage below it would be a torn tail. `frames`: those from there to `position`.
+    `torn_bytes`: what lies behind `position` and is no record.
+    """
+
+    position: int
+    durable: int
+    frames: Sequence[Frame]
+    torn_bytes: int
+
+
+def load_segments(files: Files, owner: Owner) -> list[Segment]:
+    """All segments in order; raises JournalCorrupt, DirectoryForeign or StorageError."""
+    names = [name for name in files.list(FOLDER) if parse_file_name(name)]
+    segments = [_load(files, f"{FOLDER}/{name}", owner) for name in names]
+    for before, after in pairwise(segments):
+        if before.start > after.start or before.head.sequence >= after.head.sequence:
+            reason = f"it begins before {before.name}"
+            raise JournalCorrupt(reason, file=files.locate(after.name), offset=0)
+    return segments
+
+
+def make_segment(
+    files: Files,
+    head: Head,
+    frames: Iterable[Frame] = (),
+) -> tuple[Segment, File]:
+    """A new segment, durable and under its name, which holds the frames; raises OSError.
+
+    The caller has made all below the head's `durable` durable, except for the frames.
+    """
+    segment = Segment(f"{FOLDER}/{file_name(head.epoch, head.sequence)}", head)
+    temporary = f"{FOLDER}/{TEMPORARY}{file_name(head.epoch, head.sequence)}"
+    buffers = [encode_head(JOURNAL_MAGIC, head)]
+    position = segment.start
+    for frame in frames:
+        parts = (frame.body,) if frame.body else ()
+        position = encode_frame(buffers, head.seed, position, segment.start, parts)
+    file = files.create(temporary)
+    try:
+        file.allocate(segment.size)
+        file.write(buffers, 0)
+        file.sync()
+        files.rename(temporary, segment.name)
+        files.sync_folder(FOLDER)
+    except OSError as error:
+        file.close()
+        if is_full(error):
+            with contextlib.suppress(OSError):
+                files.remove(temporary)
+        raise
+    return segment, file
+
+
+def read_frames(file: File, segment: Segment, position: int, until: int) -> Iterator[Frame]:
+    """Frames from a position up to `until`, or to the first place where no whole frame is."""
+    seed = segment.head.seed
+    data, at = b"", 0
+    while position < until:
+        if at + FRAME_bytes > len(data):
+            data, at = file.read(_READ_bytes, segment.offset(position)), 0
+            if len(data) < FRAME_bytes:
+                return
+        size = peek_frame(data, at)
+        if at + size > len(data):
+            data, at = file.read(max(size, _READ_bytes), segment.offset(position)), 0
+        if not size or size > len(data):
+            return
+        frame = parse_frame(data, at, size, seed, position)
+        if frame is None:
+            return
+        yield frame
+        at += size
+        position = frame.end
+
+
+def find_end(files: Files, segment: Segment) -> End:
+    """Read a last segment to its end; raises JournalCorrupt for damage that is no torn tail."""
+    file = files.open(segment.name)
+    try:
+        size = file.size()
+        if size < segment.size:
+            reason = f"the file ends there; it was made with {segment.size} bytes"
+            raise JournalCorrupt(reason, file=files.locate(segment.name), offset=size)
+        durable, end = segment.durable, segment.start
+        frames: deque[Frame] = deque()
+        for frame in read_frames(file, segment, end, segment.start + size):
+            end = frame.end
+            durable = max(durable, frame.durable)
+            frames.append(frame)
+            while frames and frames[0].position < durable:
+                frames.popleft()
+        offset = segment.offset(end)
+        rest = file.read(size - offset, offset)
+    finally:
+        file.close()
+    proof = next(search_frames(rest, segment.head.seed, end), None)
+    if proof is not None:
+        durable = proof.durable
+    if end < durable:
+        reason = f"damaged, and known durable up to byte {segment.offset(durable)}"
+        raise JournalCorrupt(reason, file=files.locate(segment.name), offset=offset)
+    return End(end, durable, tuple(frames), len(rest.rstrip(b"\0")))
+
+
+def carried_bytes(frames: Iterable[Frame]) -> int:
+    """What the frames take in a segment."""
+    return sum(framed_bytes(len(frame.body)) for frame in frames)
+
+
+def _load(files: Files, name: str, owner: Owner) -> Segment:
+    place = files.locate(name)
+    file = files.open(name)
+    try:
+        data = file.read(HEAD_bytes, 0)
+    finally:
+        file.close()
+    try:
+        head = decode_head(JOURNAL_MAGIC, data, "start", "durable", "size")
+    except Damage as damage:
+        raise JournalCorrupt(damage.reason, file=place, offset=damage.offset) from damage
+    except UnknownFormat as error:
+        raise StorageError(f"{place}: {error}") from error
+    if (head.owner.cluster, head.owner.name) != (owner.cluster, owner.name):
+        text = f"belongs to {head.owner.name} of cluster {head.owner.cluster}"
+        raise DirectoryForeign(f"{place} {text}, not to {owner.name} of {owner.cluster}")
+    segment = Segment(name, head)
+    if file_name(head.epoch, head.sequence) != name.rpartition("/")[2]:
+        reason = f"it was written as {file_name(head.epoch, head.sequence)}"
+        raise JournalCorrupt(reason, file=place, offset=0)
+    return segment
