@@ -44,6 +44,13 @@ def _checked_bytes(story: JournalStory) -> Iterator[tuple[str, int, int]]:
             yield segment.name, segment.offset(begin), segment.offset(until)
 
 
+def _read_all(story: JournalStory) -> None:
+    journal = story._new_journal()
+    journal.open(story.epoch + 1)
+    for _record in journal.read_from(story.begin):
+        pass
+
+
 @pytest.mark.parametrize("block", range(SEEDS))
 def test_a_flipped_bit_below_the_durable_position_is_reported_with_its_place(block: int) -> None:
     for seed in range(block * 25, block * 25 + 25):
@@ -56,11 +63,8 @@ def test_a_flipped_bit_below_the_durable_position_is_reported_with_its_place(blo
             name, begin, end = chance.choice(places)
             bit = chance.randrange(begin * 8, end * 8)
             story.disk.flip(name, bit)
-            journal = story._new_journal()
             with pytest.raises(JournalCorrupt) as caught:
-                journal.open(story.epoch + 1)
-                for _record in journal.read_from(story.begin):
-                    pass
+                _read_all(story)
             story.disk.flip(name, bit)
             story.epoch += 1
             assert caught.value.file == story.disk.locate(name)

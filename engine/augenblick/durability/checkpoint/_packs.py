@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from augenblick.durability.disk import Files
 from augenblick.durability.formats.checksum import Damage
@@ -17,7 +17,7 @@ from augenblick.durability.formats.head import (
     decode_head,
 )
 from augenblick.durability.formats.manifest import PackKey
-from augenblick.durability.formats.names import TEMPORARY, file_name
+from augenblick.durability.formats.names import CHECKPOINT_FOLDER, TEMPORARY, file_name
 from augenblick.durability.formats.packs import (
     FOOTER_bytes,
     PackEntry,
@@ -27,8 +27,6 @@ from augenblick.durability.formats.packs import (
     snapshot_crc,
 )
 from augenblick.errors import CheckpointCorrupt, DirectoryForeign, StorageError
-
-FOLDER: Final = "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Pack:
 
     @property
     def name(self) -> str:
-        return f"{FOLDER}/{file_name(*self.key)}"
+        return f"{CHECKPOINT_FOLDER}/{file_name(*self.key)}"
 
     @property
     def snapshot_bytes(self) -> int:
@@ -53,15 +51,17 @@ def write_file(files: Files, name: str, buffers: Sequence[bytes]) -> None:
     """Put a whole file under a name so that it is there or not, never in part; raises OSError."""
     folder, _, short = name.rpartition("/")
     temporary = f"{folder}/{TEMPORARY}{short}"
-    if f"{TEMPORARY}{short}" in files.list(folder):  # of an attempt that failed
-        files.remove(temporary)
     file = files.create(temporary)
     try:
         file.write(buffers, 0)
         file.sync()
+        files.rename(temporary, name)
+    except OSError:
+        with contextlib.suppress(OSError):  # it may be the room that is missing
+            files.remove(temporary)
+        raise
     finally:
         file.close()
-    files.rename(temporary, name)
     files.sync_folder(folder)
 
 
@@ -76,7 +76,7 @@ def make_pack(files: Files, head: Head, snapshots: Sequence[tuple[int, int, byte
 
 def load_pack(files: Files, key: PackKey, owner: Owner) -> Pack:
     """A pack's index; raises CheckpointCorrupt, DirectoryForeign, StorageError or OSError."""
-    name = f"{FOLDER}/{file_name(*key)}"
+    name = f"{CHECKPOINT_FOLDER}/{file_name(*key)}"
     place = files.locate(name)
     try:
         file = files.open(name)

@@ -12,7 +12,6 @@ from typing import Final
 
 from augenblick import limits
 from augenblick.durability.checkpoint._packs import (
-    FOLDER,
     Pack,
     check_owner,
     load_pack,
@@ -29,10 +28,10 @@ from augenblick.durability.formats.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from augenblick.durability.formats.names import TEMPORARY, parse_file_name
+from augenblick.durability.formats.names import CHECKPOINT_FOLDER, TEMPORARY, parse_file_name
 from augenblick.errors import CheckpointCorrupt, JournalFenced, OurError, StorageError, StorageFull
 
-_MANIFEST: Final = f"{FOLDER}/manifest"
+_MANIFEST: Final = f"{CHECKPOINT_FOLDER}/manifest"
 _FORGET: Final = -1
 
 
@@ -97,20 +96,22 @@ class Checkpoint:
         Raises CheckpointCorrupt, DirectoryForeign, JournalFenced or StorageError.
         """
         try:
-            self._files.make_folder(FOLDER)
+            self._files.make_folder(CHECKPOINT_FOLDER)
             self._epoch = epoch
-            names = self._files.list(FOLDER)
+            names = self._files.list(CHECKPOINT_FOLDER)
+            for name in names:
+                if name.startswith(TEMPORARY):
+                    self._files.remove(f"{CHECKPOINT_FOLDER}/{name}")
             if _MANIFEST.rpartition("/")[2] in names:
                 self._load(epoch)
             elif any(map(parse_file_name, names)):
                 reason = "it is gone, and there are packs"
                 raise CheckpointCorrupt(reason, file=self._files.locate(_MANIFEST))
-            else:
-                self._put_manifest()
-            for name in self._files.list(FOLDER):
+            self._put_manifest()  # the one that was found may not be durable yet
+            for name in names:
                 key = parse_file_name(name)
-                if (key and key not in self._packs) or name.startswith(TEMPORARY):
-                    self._files.remove(f"{FOLDER}/{name}")
+                if key and key not in self._packs:
+                    self._files.remove(f"{CHECKPOINT_FOLDER}/{name}")
         except OSError as error:
             raise self._failed(error) from error
 
@@ -256,7 +257,7 @@ class Checkpoint:
         return Head(self._owner, self._epoch, self._sequence)
 
     def _failed(self, error: OSError) -> StorageError:
-        place = self._files.locate(FOLDER)
+        place = self._files.locate(CHECKPOINT_FOLDER)
         if is_full(error):
             return StorageFull(f"{place}: no room")
         return StorageError(f"{place}: {error.strerror or error}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+JOURNAL_FOLDER: Final = "journal"
+CHECKPOINT_FOLDER: Final = "checkpoint"
 TEMPORARY: Final = ".new-"  # begin of a file's name until it is whole
 _NAME: Final = re.compile(r"(\d{12})-(\d{12})")
 

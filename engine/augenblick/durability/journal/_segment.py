@@ -29,10 +29,14 @@ from augenblick.durability.formats.head import (
     decode_head,
     encode_head,
 )
-from augenblick.durability.formats.names import TEMPORARY, file_name, parse_file_name
+from augenblick.durability.formats.names import (
+    JOURNAL_FOLDER,
+    TEMPORARY,
+    file_name,
+    parse_file_name,
+)
 from augenblick.errors import DirectoryForeign, JournalCorrupt, StorageError
 
-FOLDER: Final = "journal"
 _READ_bytes: Final = 1024 * 1024
 
 
@@ -80,8 +84,8 @@ class End:
 
 def load_segments(files: Files, owner: Owner) -> list[Segment]:
     """All segments in order; raises JournalCorrupt, DirectoryForeign or StorageError."""
-    names = [name for name in files.list(FOLDER) if parse_file_name(name)]
-    segments = [_load(files, f"{FOLDER}/{name}", owner) for name in names]
+    names = [name for name in files.list(JOURNAL_FOLDER) if parse_file_name(name)]
+    segments = [_load(files, f"{JOURNAL_FOLDER}/{name}", owner) for name in names]
     for before, after in pairwise(segments):
         if before.start > after.start or before.head.sequence >= after.head.sequence:
             reason = f"it begins before {before.name}"
@@ -98,8 +102,8 @@ def make_segment(
 
     The caller has made all below the head's `durable` durable, except for the frames.
     """
-    segment = Segment(f"{FOLDER}/{file_name(head.epoch, head.sequence)}", head)
-    temporary = f"{FOLDER}/{TEMPORARY}{file_name(head.epoch, head.sequence)}"
+    segment = Segment(f"{JOURNAL_FOLDER}/{file_name(head.epoch, head.sequence)}", head)
+    temporary = f"{JOURNAL_FOLDER}/{TEMPORARY}{file_name(head.epoch, head.sequence)}"
     buffers = [encode_head(JOURNAL_MAGIC, head)]
     position = segment.start
     for frame in frames:
@@ -111,7 +115,7 @@ def make_segment(
         file.write(buffers, 0)
         file.sync()
         files.rename(temporary, segment.name)
-        files.sync_folder(FOLDER)
+        files.sync_folder(JOURNAL_FOLDER)
     except OSError as error:
         file.close()
         if is_full(error):

@@ -17,9 +17,8 @@ from augenblick import limits
 from augenblick.durability.disk import File, Files, is_full
 from augenblick.durability.formats.frames import encode_frame, framed_bytes
 from augenblick.durability.formats.head import Head, HEAD_bytes, Owner
-from augenblick.durability.formats.names import TEMPORARY
+from augenblick.durability.formats.names import JOURNAL_FOLDER, TEMPORARY
 from augenblick.durability.journal._segment import (
-    FOLDER,
     End,
     Segment,
     carried_bytes,
@@ -113,7 +112,7 @@ class SegmentJournal:
             raise OurError(f"a record of {body_bytes} bytes")
         waiting = self._position - self._durable
         if waiting and waiting + body_bytes > self._pending_bytes_max:
-            raise StorageFull(f"{waiting} bytes wait for {self._files.locate(FOLDER)}")
+            raise StorageFull(f"{waiting} bytes wait for {self._files.locate(JOURNAL_FOLDER)}")
         self._pending.append(whole)
         self._position += framed_bytes(body_bytes)
         return self._position
@@ -157,7 +156,7 @@ class SegmentJournal:
         segments, durable = list(self._segments), self._durable
         if not segments[0].start <= position <= durable:
             reason = f"it holds {segments[0].start} to {durable}, not {position}"
-            raise JournalCorrupt(reason, file=self._files.locate(FOLDER))
+            raise JournalCorrupt(reason, file=self._files.locate(JOURNAL_FOLDER))
         ends = [segment.start for segment in segments[1:]] + [durable]
         for segment, until in zip(segments, ends, strict=True):
             if until > position:
@@ -173,9 +172,9 @@ class SegmentJournal:
                 self._segments.pop(0)
                 removed = True
             if removed:
-                self._files.sync_folder(FOLDER)
+                self._files.sync_folder(JOURNAL_FOLDER)
         except OSError as error:
-            raise StorageError(f"{self._files.locate(FOLDER)}: {error}") from error
+            raise StorageError(f"{self._files.locate(JOURNAL_FOLDER)}: {error}") from error
         return self._segments[0].start
 
     def close(self) -> None:
@@ -188,10 +187,10 @@ class SegmentJournal:
 
     def _open(self, epoch: int, reach: int) -> Opened:
         files = self._files
-        files.make_folder(FOLDER)
-        for name in files.list(FOLDER):
+        files.make_folder(JOURNAL_FOLDER)
+        for name in files.list(JOURNAL_FOLDER):
             if name.startswith(TEMPORARY):
-                files.remove(f"{FOLDER}/{name}")
+                files.remove(f"{JOURNAL_FOLDER}/{name}")
         segments = load_segments(files, self._owner)
         last = segments[-1] if segments else None
         if last is not None and last.head.epoch >= epoch:
@@ -199,7 +198,7 @@ class SegmentJournal:
         found = find_end(files, last) if last is not None else _NOTHING
         if found.position < reach:
             reason = f"the journal ends at {found.position}; it was durable up to {reach}"
-            raise JournalCorrupt(reason, file=files.locate(last.name if last else FOLDER))
+            raise JournalCorrupt(reason, file=files.locate(last.name if last else JOURNAL_FOLDER))
         self._epoch = epoch
         self._sequence = last.head.sequence if last is not None else 0
         room = HEAD_bytes + carried_bytes(found.frames)
@@ -296,11 +295,11 @@ class SegmentJournal:
 
     def _failed(self, error: OSError) -> StorageError:
         if is_full(error):
-            return StorageFull(f"{self._files.locate(FOLDER)}: no room")
+            return StorageFull(f"{self._files.locate(JOURNAL_FOLDER)}: no room")
         return self._break(error)
 
     def _break(self, error: OSError) -> JournalBroken:
-        self._broken = f"{self._files.locate(FOLDER)}: {error.strerror or error}"
+        self._broken = f"{self._files.locate(JOURNAL_FOLDER)}: {error.strerror or error}"
         return JournalBroken(self._broken)
 
     def _check(self) -> None:
