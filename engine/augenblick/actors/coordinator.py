@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from augenblick.actors.link_shell import LinkShell
@@ -12,7 +12,8 @@ from augenblick.core.effects import Effect, StartShard
 
 
 class CoordinatorShell(LinkShell):
-    """`start_shard(index, incarnation, on_failed)` begins a new shard process; it must not block.
+    """`start_shard(index, incarnation, hosts, on_failed)` begins a new shard process; it must not
+    block. `hosts` are the addresses of the shards' machines, by index, "" for one that is away.
 
     It calls `on_failed`, on any thread, when that process will not come.
     """
@@ -23,7 +24,7 @@ class CoordinatorShell(LinkShell):
         self,
         settings: ProcessSettings,
         incarnation: int,
-        start_shard: Callable[[int, int, Callable[[], object]], None],
+        start_shard: Callable[[int, int, Sequence[str], Callable[[], object]], None],
     ) -> None:
         super().__init__(settings, "coordinator", "coordinator", incarnation)
         self._start_shard = start_shard
@@ -48,7 +49,7 @@ class CoordinatorShell(LinkShell):
         if isinstance(effect, StartShard):
             failed = partial(self._on_not_started, effect.shard, effect.incarnation)
             on_failed = partial(self.loop.call_soon_threadsafe, failed)
-            self._start_shard(effect.shard, effect.incarnation, on_failed)
+            self._start_shard(effect.shard, effect.incarnation, effect.hosts, on_failed)
         else:
             super().carry_out_one(effect)
 

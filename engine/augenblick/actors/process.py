@@ -92,9 +92,9 @@ class EngineProcess:
             return GatewayShell(settings, gateway, index, incarnation)
         if self._role == "coordinator":
             from augenblick.actors.coordinator import CoordinatorShell
-            from augenblick.actors.remote import start_shard_later
+            from augenblick.actors.shard_starter import ShardStarter
 
-            return CoordinatorShell(settings, incarnation, start_shard_later(settings))
+            return CoordinatorShell(settings, incarnation, ShardStarter(settings).start_later)
         if self._role == "delivery":
             from augenblick.actors.delivery import DeliveryShell
 

@@ -124,7 +124,7 @@ class CoordinatorCore:
             return self._go_on_stopping("", now_ms)
         effects: list[Effect] = []
         for index, incarnation in self._members.shards_to_start(now_ms, self._started_ms):
-            effects.append(StartShard(index, incarnation))
+            effects.append(StartShard(index, incarnation, self._members.shard_hosts))
             text = f"{shard_name(index)} is started anew"
             if self._layout.store == "none":
                 text += "; the state of its users is lost (no durable store)"

@@ -59,6 +59,14 @@ class Members:
         return [member for member in self.all.values() if member.role == role]
 
     @property
+    def shard_hosts(self) -> tuple[str, ...]:
+        """The machine's address of each shard, "" for one that is away."""
+        return tuple(
+            shard.address.rpartition(":")[0] if shard.is_up else ""
+            for shard in self.of_role("shard")
+        )
+
+    @property
     def is_ready(self) -> bool:
         """Is everybody there, and does every gateway reach every shard?"""
         return all(member.is_up for member in self.all.values()) and all(

@@ -137,11 +137,12 @@ class StoreDeadLetters:
 @dataclass(frozen=True, slots=True)
 class StartShard:
     """Ask the runtime for a new shard actor (coordinator only). The state of the one it replaces is
-    gone with store none.
+    gone with store none. `hosts`: where the shards are, by index; "" for one that is away.
     """
 
     shard: int
     incarnation: int
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

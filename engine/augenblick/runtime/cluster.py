@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augenblick import limits
 from augenblick.config import secret
@@ -32,6 +32,10 @@ from augenblick.runtime.control import ControlLink
 from augenblick.runtime.follow import FollowedProcesses
 from augenblick.runtime.ports import free_port, settle
 from augenblick.runtime.ray_node import RayNode
+
+if TYPE_CHECKING:
+    from augenblick.actors.nodes import Node
+    from augenblick.actors.shard_starter import ShardStarter
 
 LOG = logging.getLogger("augenblick")
 
@@ -63,6 +67,7 @@ class Engine:
     _control: ControlLink | None = None
     _namespace: str = ""
     _followed: FollowedProcesses | None = None
+    _starter: ShardStarter | None = None
 
     @staticmethod
     def prepare(options: ServeOptions) -> Engine:
@@ -179,8 +184,9 @@ class Engine:
             shard_resource=options.shard_resource,
         )
 
-    def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> str:
-        """Join Ray and make room; returns the host for processes on this node.
+    def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:
+        """Join Ray and make room; returns the host for processes on this node, and the living nodes
+        for shards.
 
         A launcher that was killed leaves its processes in a Ray it had joined. The directory's lock
         says that it is gone, and a second set of processes must not run beside the first.
@@ -192,29 +198,29 @@ class Engine:
         self._namespace = namespace(cluster.cluster_id)
         options = self.options
         if options.ray is None:
-            return "127.0.0.1"
+            return "127.0.0.1", wait_for_nodes("", 1)
         if ended := end_processes(self._namespace):
             LOG.warning("ended %d processes of an earlier start; their state is lost", ended)
         self._settle_ports(limits.processes_end_seconds_max if ended else 0.0)
-        if options.shard_resource:
-            found = wait_for_nodes(options.shard_resource, max(options.shard_nodes, 1))
-            if found < options.shard_nodes:
-                LOG.warning("only %d of %d nodes for shards are here", found, options.shard_nodes)
-        return node_address
+        nodes = wait_for_nodes(options.shard_resource, max(options.shard_nodes, 1))
+        if len(nodes) < options.shard_nodes:
+            LOG.warning("only %d of %d nodes for shards are here", len(nodes), options.shard_nodes)
+        return node_address, nodes
 
     def _start_processes(self, ray_address: str, cluster: cluster_file.Cluster) -> str:
         """On a thread: join Ray and ask for every process; none is waited for.
 
         Returns the coordinator's address.
         """
-        from augenblick.actors.remote import start_process, start_shard
+        from augenblick.actors.remote import start_process
+        from augenblick.actors.shard_starter import ShardStarter
 
-        settings = self._process_settings(cluster, self._join_ray(ray_address, cluster))
+        host, nodes = self._join_ray(ray_address, cluster)
+        settings = self._process_settings(cluster, host)
         options = self.options
-        incarnation = int(time.time() * 1000)
         start_process("coordinator", settings, "coordinator")
-        for index in range(options.shards):
-            start_shard(settings, index, incarnation)
+        self._starter = ShardStarter(settings)
+        self._starter.start_all(int(time.time() * 1000), nodes)
         for index, (forward, http) in enumerate(self.addresses):
             gateway = GatewaySettings(
                 forward=forward,
@@ -252,6 +258,8 @@ class Engine:
                     if status is not None and status["ready"]:
                         return
                     self.show_output()
+                    if self._starter is not None and self._node is None:
+                        await asyncio.to_thread(self._starter.ask_again)
                     if not self.is_alive():
                         raise EngineUnavailable("Ray has ended while the engine was starting")
                     await asyncio.sleep(0.02)

@@ -12,6 +12,7 @@ import time
 import ray
 
 from augenblick import limits
+from augenblick.actors.nodes import Node, living_nodes
 from augenblick.errors import EngineUnavailable
 
 _POLL_SECONDS = 0.1
@@ -41,22 +42,22 @@ def leave() -> None:
     ray.shutdown()
 
 
-def wait_for_nodes(resource: str, nodes: int) -> int:
-    """Wait until so many nodes offer the resource, within limits.shard_nodes_seconds_max.
+def wait_for_nodes(resource: str, count: int) -> list[Node]:
+    """Wait until so many living nodes offer the resource, within limits.shard_nodes_seconds_max.
 
-    Returns how many there are then, which may be fewer; none at all is EngineUnavailable.
+    Returns those that do then, which may be fewer; none at all is EngineUnavailable.
     """
     deadline = time.monotonic() + limits.shard_nodes_seconds_max
     while True:
-        nodes_known = ray.nodes()  # type: ignore[no-untyped-call]
-        found: int = sum(node["Alive"] and resource in node["Resources"] for node in nodes_known)
-        if found >= nodes:
+        found = living_nodes(resource)
+        if len(found) >= count:
             return found
         if time.monotonic() > deadline:
             break
         time.sleep(_POLL_SECONDS)
     if not found:
-        raise EngineUnavailable(f"no node of this Ray offers the resource {resource}")
+        wanted = f"offers the resource {resource}" if resource else "answers"
+        raise EngineUnavailable(f"no node of this Ray {wanted}")
     return found
 
 

@@ -86,7 +86,7 @@ def test_a_shard_that_has_gone_is_asked_for_and_its_successor_gets_a_new_table()
     core.on_peer_lost("shard-1", 10_000.0)
     assert core.on_tick(10_000.0 + limits.shard_lost_ms - 1) == []
     effects = core.on_tick(10_000.0 + limits.shard_lost_ms)
-    assert effects[0] == StartShard(1, 10_000 + limits.shard_lost_ms)
+    assert effects[0] == StartShard(1, 10_000 + limits.shard_lost_ms, ("shard-0", ""))
     assert "lost" in effects[1].text
     assert core.on_tick(11_000.0) == []
     again = core.on_tick(10_000.0 + limits.shard_lost_ms + limits.shard_start_ms_max)
