@@ -120,7 +120,7 @@ class Edge:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(30)
         if self._failure is not None:
             raise self._failure
 
@@ -137,9 +137,9 @@ class Edge:
         async def run() -> T:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(30)
 
-    def wait(self, condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    def wait(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any:
         """Wait until the condition, evaluated on the edge's loop, holds; returns its value."""
         deadline = time.monotonic() + seconds
         while not (value := self.call(condition)):

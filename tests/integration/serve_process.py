@@ -91,7 +91,7 @@ class Serve:
             records += [item["record"] for item in answer["records"]]
             last = answer["last"]
 
-    def wait_for(self, condition: Any, seconds: float = 20.0) -> Any:
+    def wait_for(self, condition: Any, seconds: float = 60.0) -> Any:
         """The condition's first true value; it may find nobody answering for a while."""
         deadline = time.monotonic() + seconds
         while True:

@@ -136,10 +136,11 @@ async def test_tail_waits_for_the_next_record(tmp_path: Path) -> None:
         waiting = asyncio.create_task(get(out, "/v1/tail", "after=2&wait=20&kind=firing"))
         await asyncio.sleep(0.05)
         begun = time.monotonic()
+        assert not waiting.done()
         out.runner.on_dead_letters("g", 1, [{"kind": "dead_letter", "id": "x"}])
         out.send("f3", to=[])
         found = await waiting
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 15
         assert [entry["record"]["id"] for entry in found["records"]] == ["f3"]
         empty = await get(out, "/v1/tail", "after=4&wait=1")
         assert empty == {"records": [], "last": 4, "missed": False}
@@ -186,11 +187,11 @@ async def test_stopping_drains_then_gives_up_what_is_left(tmp_path: Path) -> Non
     async with receiving() as target:
         target.answers = {"/never": never, "/slow": slowly}
         actions = {name: {"webhook": f"{target.url}/{name}"} for name in ("never", "slow")}
-        async with delivering(tmp_path, drain_seconds=1.0, **actions) as out:
+        async with delivering(tmp_path, drain_seconds=3.0, **actions) as out:
             out.send("f1", to=["slow"])
             out.send("f2", to=["never"])
             begun = time.monotonic()
-        assert 0.9 < time.monotonic() - begun < 4
+        assert 2.9 < time.monotonic() - begun < 30
     assert out.outcomes == {"f1": "delivered", "f2": "dead_letter"}
     assert [letter["reason"] for letter in out.letters()] == ["engine_stopped"]
 
@@ -200,7 +201,7 @@ async def test_stopping_with_nothing_left_takes_no_time(tmp_path: Path) -> None:
     async with delivering(tmp_path, drain_seconds=30, log={"log": {}}) as out:
         out.send("f1", to=["log"])
     assert out.outcomes == {"f1": "delivered"}
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25
 
 
 async def test_a_channel_that_breaks_or_hangs_fails_its_own_attempts_only(
@@ -238,7 +239,7 @@ async def test_an_unknown_channel_stops_the_start(tmp_path: Path) -> None:
         await runner.start(program(a={"pigeon": "x"}), ChannelSettings(tmp_path))
 
 
-async def _until(is_so: Any, seconds: float = 10) -> None:
+async def _until(is_so: Any, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -192,9 +192,7 @@ def test_an_unfinished_handshake_ends(monkeypatch: pytest.MonkeyPatch):
     with running_edge(shared_key=b"key") as edge, closing(dial(edge)) as client:
         assert msgpack.unpackb(client.recv(1000))[0] == "HELO"
         client.sendall(b"\x96\xa4PING")
-        started = time.monotonic()
         assert is_closed(client)
-        assert time.monotonic() - started < 5
         assert edge.wait(lambda: edge.refused) == ["handshake_timeout"]
 
 
@@ -265,10 +263,10 @@ def test_back_pressure_stops_reading_and_loses_nothing(monkeypatch: pytest.Monke
         edge.hold()
         client.settimeout(0.5)
         events = [event(f"u{number}", props={"x": "y" * 500}) for number in range(20)]
-        sent = 0
-        while not (pending := send_in_time(client, chunk(*events, name=str(sent)))):
-            sent += 1
-        assert edge.call(lambda: edge.core.is_paused)
+        sent, pending = 0, b""
+        while not (pending and edge.call(lambda: edge.core.is_paused)):
+            pending = send_in_time(client, pending or chunk(*events, name=str(sent)))
+            sent += not pending
         waiting = edge.call(lambda: edge.core.status()["shards"]["shard-0"]["waiting_bytes"])
         assert waiting < 1_500_000
         edge.release()
