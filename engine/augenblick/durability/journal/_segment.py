@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from augenblick import limits
 from augenblick.durability.disk import File, Files, is_full
 from augenblick.durability.formats.checksum import Damage
 from augenblick.durability.formats.frames import (
@@ -38,6 +39,7 @@ from augenblick.durability.formats.names import (
 from augenblick.errors import DirectoryForeign, JournalCorrupt, StorageError
 
 _READ_bytes: Final = 1024 * 1024
+_ZEROS: Final = bytes(_READ_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,10 @@ def find_end(files: Files, segment: Segment) -> End:
             while frames and frames[0].position < durable:
                 frames.popleft()
         offset = segment.offset(end)
-        rest = file.read(size - offset, offset)
+        torn_bytes = _written_end(file, offset, size) - offset
+        rest = b""
+        if torn_bytes:  # its last frame may end with zeros
+            rest = file.read(torn_bytes + limits.journal_record_bytes_max, offset)
     finally:
         file.close()
     proof = next(search_frames(rest, segment.head.seed, end), None)
@@ -173,12 +178,23 @@ def find_end(files: Files, segment: Segment) -> End:
     if end < durable:
         reason = f"damaged, and known durable up to byte {segment.offset(durable)}"
         raise JournalCorrupt(reason, file=files.locate(segment.name), offset=offset)
-    return End(end, durable, tuple(frames), len(rest.rstrip(b"\0")))
+    return End(end, durable, tuple(frames), torn_bytes)
 
 
 def carried_bytes(frames: Iterable[Frame]) -> int:
     """What the frames take in a segment."""
     return sum(framed_bytes(len(frame.body)) for frame in frames)
+
+
+def _written_end(file: File, offset: int, size: int) -> int:
+    """Behind the last byte from `offset` on that is not zero."""
+    while size > offset:
+        begin = max(offset, size - _READ_bytes)
+        piece = file.read(size - begin, begin)
+        if piece != _ZEROS[: len(piece)]:
+            return begin + len(piece.rstrip(b"\0"))
+        size = begin
+    return offset
 
 
 def _load(files: Files, name: str, owner: Owner) -> Segment:
