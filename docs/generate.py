@@ -1,4 +1,5 @@
-"""Write docs/reference/ from the code: the plan's keys from its model, the bounds from limits.py.
+"""Write docs/reference/ from the code: the plan's keys from its model, the bounds from limits.py,
+the formats on disk from their modules.
 
 Run by `make docs`; a test fails when the pages and the code differ. Nothing in it depends on the
 machine or the time.
@@ -15,12 +16,20 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from augenblick import limits
+from augenblick.durability.formats import frames, head, manifest, names, packs
 from augenblick.plan.conditions.functions import FUNCTIONS
 from augenblick.plan.durations import format_duration
 from augenblick.plan.model.plan import Plan
 
 FOLDER = Path(__file__).parent / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
+FORMATS = (
+    ("", "Names", names),
+    ("", "The head of each file", head),
+    ("`journal/EPOCH-SEQUENCE`. ", "Journal segments", frames),
+    ("`checkpoint/EPOCH-SEQUENCE`. ", "Packs", packs),
+    ("`checkpoint/manifest`. ", "The manifest", manifest),
+)
 SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 
 
@@ -180,10 +189,21 @@ def reason(lines: list[str], index: int) -> str:
     return ""
 
 
+def formats_page() -> str:
+    """What lies in a data directory, as the modules of the formats describe it."""
+    parts = [f"# Files of a shard\n\n{MARK}"]
+    parts.append("What a shard's directory holds, besides `cluster.json` and `shard.json`.\n")
+    for folder, title, module in FORMATS:
+        first, _, rest = (module.__doc__ or "").strip().partition("\n")
+        parts.append(f"\n## {title}\n\n{folder}{first.removesuffix(' Pure.')}\n{rest}\n")
+    return "".join(parts)
+
+
 def pages() -> dict[str, str]:
     """File name to text of every generated page."""
     return {
         "plan.md": plan_page(Plan),
+        "formats.md": formats_page(),
         "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),
     }
 

@@ -3,8 +3,11 @@
     8 magic | u16 format version | u16 map bytes | u32 crc32c of all else | msgpack map | zeros
 
 Little endian. These places and sizes hold for every version to come, so that a reader can always
-tell a damaged file from one it is too old for. `key` in the map is the id of the key under which
-the file is encrypted; 0: it is not, the only value this version knows.
+tell a damaged file from one it is too old for. The map has `cluster`, `name` (the shard's), `plan`
+(hash), `semantics` (version of the rules), `epoch`, `sequence` and `key`: the id of the key under
+which the file is encrypted; 0: it is not, the only value this version knows. A segment adds `start`
+(position of its first record), `durable` (known durable when it was made) and `size` (bytes it was
+made with); a manifest adds its counts.
 """
 
 from __future__ import annotations
