@@ -65,7 +65,9 @@ tail_wait_seconds_max: Final = 20.0  # an answer of `tail` that waits for the ne
 webhook_body_bytes_max: Final = 64 * 1024  # read of an answer, to keep the connection; then closed
 webhook_connect_seconds_max: Final = 3.0  # to one address of a host; then its next one is tried
 webhook_head_bytes_max: Final = 64 * 1024  # of an answer; servers send less than 8 kB
-webhook_idle_seconds_max: Final = 15.0  # an older connection may be about to be closed by its target
+webhook_idle_seconds_max: Final = (
+    15.0  # an older connection may be about to be closed by its target
+)
 
 # events: what one client may send
 context_keys_max: Final = 256  # keys of one context map; a form with more is not behaviour

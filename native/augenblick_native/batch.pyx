@@ -20,7 +20,7 @@ from augenblick_native.machine cimport (
     ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
 )
 from augenblick_native.panes cimport take_closed_panes
-from augenblick_native.prints cimport is_duplicate, note_print
+from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
 from augenblick_native.record cimport new_record
 from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
@@ -36,7 +36,9 @@ from augenblick_native.user cimport late_fits, run_event
 cdef enum:
     MARK = 0xFFFFFFFF               # in place of an event's size: a mark
     FLAG_WARM = 1
-    LOOKAHEAD = 24                  # events whose memory is fetched before the first is applied
+    LOOKAHEAD = 16                  # events whose memory is fetched before the first is applied
+    LINE_BYTES = 64
+    FETCHED_BYTES_MAX = 1024        # of a record
 
 # One event of the stream, and the mark that holds for it.
 cdef struct Item:
@@ -125,30 +127,43 @@ cdef Status read_item(Reading* reading) noexcept nogil:
     return STATUS_OK
 
 
-# Read the next events and fetch the memory of their users: key group, place in the table, record.
+# Read the next events and fetch the memory that they will touch: key group, what it points to,
+# place in the table, record.
 cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
     cdef KeyGroup* group
     cdef User* user
-    cdef uint32_t index
+    cdef User* users[LOOKAHEAD]
+    cdef uint32_t index, at
     reading.count = 0
     while reading.count < LOOKAHEAD and left(&reading.cursor):
         if read_item(reading) != STATUS_OK:
             return STATUS_TRUNCATED
         if reading.count:
-            prefetch(&machine.groups[reading.items[reading.count - 1].user_key >> 52])
+            group = &machine.groups[reading.items[reading.count - 1].user_key >> 52]
+            prefetch(group)
+            prefetch(<const uint8_t*>group + LINE_BYTES)
     for index in range(reading.count):
         group = &machine.groups[reading.items[index].user_key >> 52]
         if group.entries != NULL:
             prefetch(&group.entries[first_place(group, reading.items[index].user_key)])
+            prefetch(group.heap)
+            prefetch(group.gateways)
+            prefetch_print(group, reading.items[index].fingerprint)
     for index in range(reading.count):
         group = &machine.groups[reading.items[index].user_key >> 52]
+        users[index] = NULL
         if group.entries == NULL:
             continue
         user = group.entries[first_place(group, reading.items[index].user_key)].user
+        users[index] = user
         if user != NULL:
             prefetch(user)
-            prefetch(<const uint8_t*>user + 64)
-            prefetch(<const uint8_t*>user + 128)
+    for index in range(reading.count):
+        user = users[index]
+        at = LINE_BYTES
+        while user != NULL and at < min(user.size, <uint32_t>FETCHED_BYTES_MAX):
+            prefetch(<const uint8_t*>user + at)
+            at += LINE_BYTES
     return STATUS_OK
 
 

@@ -1,7 +1,8 @@
 # cython: language_level=3
 """One user: what time makes happen, in order.
 
-At one instant: segments, waiting events, absences, then closing windows and sessions.
+At one instant: segments, waiting events, absences, then closing windows and sessions.  Partials are
+tidied up when a session closes, or by a timer of their own while there is none.
 """
 from libc.stdint cimport uint32_t
 from augenblick_native.arena cimport arena_give
@@ -11,13 +12,12 @@ from augenblick_native.firing cimport Membership, fire_match, new_row, put_row
 from augenblick_native.listing cimport arm_user, keep_until
 from augenblick_native.machine cimport (
     COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
-    SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Row,
-    SlotRule, plus,
+    SLOT_KIND_FEATURE, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
+    SLOT_KIND_WAITING, Caused, Row, SlotRule, plus,
 )
-from augenblick_native.matched cimport owner_of
 from augenblick_native.membership cimport evaluate_segment
 from augenblick_native.msgpack cimport Value, missing
-from augenblick_native.partials cimport run_matched, sweep_partials
+from augenblick_native.partials cimport last_hopeless_ms, sweep_partials
 from augenblick_native.pattern cimport (
     next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
 )
@@ -26,7 +26,7 @@ from augenblick_native.program cimport (
 )
 from augenblick_native.record cimport cell_at, first_cell, group_data, payload, shrink
 from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
-from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, Session, User
+from augenblick_native.state cimport NEVER_MS, Session, User
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport disarm
@@ -40,6 +40,7 @@ cdef enum Phase:                        # at one instant, in this order
     PHASE_ABSENCE
     PHASE_WINDOW
     PHASE_SESSION
+    PHASE_TIDY
     PHASE_EXPIRY
 
 cdef struct Due:
@@ -65,21 +66,6 @@ cdef inline void sooner(
     due.offset = offset
 
 
-cdef int64_t expiry_ms(Machine* machine) noexcept nogil:
-    """The instant at which the user has outlived the time to live and every `keep`."""
-    cdef User* user = machine.keeper.user
-    cdef int64_t base_ms = max(user.latest_ms, user.kept_until_ms)
-    cdef int64_t ttl_ms = machine.plan.ttl_ms
-    cdef uint32_t offset = first_cell(user)
-    cdef const SlotRule* slot
-    while offset < user.size:
-        slot = &machine.slots[cell_at(user, offset).slot]
-        if slot.kind == SLOT_KIND_FEATURE:
-            ttl_ms = max(ttl_ms, machine.plan.features[slot.index].keep_ms)
-        offset += cell_at(user, offset).size
-    return plus(base_ms, ttl_ms)
-
-
 # The earliest thing that time has still to do for the user.
 cdef Due next_due(Machine* machine) noexcept nogil:
     cdef Due due
@@ -87,6 +73,10 @@ cdef Due next_due(Machine* machine) noexcept nogil:
     cdef uint32_t offset = first_cell(user)
     cdef const SlotRule* slot
     cdef Membership* membership
+    cdef const FeatureRule* rule
+    cdef bint in_session = False
+    cdef int64_t hopeless_ms = NEVER_MS
+    cdef int64_t ttl_ms = machine.plan.ttl_ms           # or the longest `keep`
     due.instant_ms = NEVER_MS
     due.phase = PHASE_EXPIRY
     due.index = 0
@@ -94,15 +84,13 @@ cdef Due next_due(Machine* machine) noexcept nogil:
     while offset < user.size:
         slot = &machine.slots[cell_at(user, offset).slot]
         if slot.kind == SLOT_KIND_SESSIONS:
+            in_session = True
             sooner(&due, sessions_next_close_ms(machine), PHASE_SESSION, 0, 0)
         elif slot.kind == SLOT_KIND_FEATURE:
-            if machine.plan.features[slot.index].emitted:
-                sooner(
-                    &due, next_end_ms(
-                        machine, &machine.plan.features[slot.index], offset
-                    ), PHASE_WINDOW, slot.index,
-                    offset,
-                )
+            rule = &machine.plan.features[slot.index]
+            ttl_ms = max(ttl_ms, rule.keep_ms)
+            if rule.emitted:
+                sooner(&due, next_end_ms(machine, rule, offset), PHASE_WINDOW, slot.index, offset)
         elif slot.kind == SLOT_KIND_SEGMENT:
             membership = <Membership*>payload(user, offset)
             sooner(&due, membership.next_ms, PHASE_SEGMENT, slot.index, offset)
@@ -116,8 +104,16 @@ cdef Due next_due(Machine* machine) noexcept nogil:
                 &due, next_deadline_ms(machine, &machine.plan.triggers[slot.index]), PHASE_ABSENCE,
                 slot.index, 0
             )
+        elif slot.kind == SLOT_KIND_PARTIALS and not in_session:
+            hopeless_ms = min(hopeless_ms, last_hopeless_ms(
+                machine, &machine.plan.triggers[slot.index], offset
+            ))
         offset += cell_at(user, offset).size
-    sooner(&due, expiry_ms(machine), PHASE_EXPIRY, 0, 0)
+    if not in_session:
+        sooner(&due, plus(hopeless_ms, 1), PHASE_TIDY, 0, 0)
+    sooner(
+        &due, plus(max(user.latest_ms, user.kept_until_ms), ttl_ms), PHASE_EXPIRY, 0, 0
+    )
     return due
 
 
@@ -179,7 +175,7 @@ cdef void close_session(Machine* machine, int64_t at_ms) noexcept nogil:
     tidy_user(machine, at_ms)
 
 
-# A session's end is a quiet moment: forget what nobody can reach any more.
+# A quiet moment: forget what nobody can reach any more.
 cdef void tidy_user(Machine* machine, int64_t at_ms) noexcept nogil:
     cdef uint32_t index
     cdef uint32_t offset
@@ -243,14 +239,6 @@ cdef void expire(Machine* machine) noexcept nogil:
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
     cdef int64_t due_before_ms = machine.due_ms
-    cdef User* owner
-    if machine.keeper.user.flags & RECORD_MATCHED:
-        owner = owner_of(&machine.keeper)
-        if owner == NULL or owner.armed_ms >= to_ms:
-            machine.clock_ms = to_ms
-            run_matched(machine, &machine.keeper)
-            return
-        machine.keeper.user = owner         # first: what waits there may still be a step
     while True:
         due = next_due(machine)
         if due.instant_ms >= to_ms:
@@ -269,6 +257,8 @@ cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
             emit_window(machine, &due)
         elif due.phase == PHASE_SESSION:
             close_session(machine, due.instant_ms)
+        elif due.phase == PHASE_TIDY:
+            tidy_user(machine, due.instant_ms)
         else:
             expire(machine)
             break

@@ -6,7 +6,7 @@ from libc.string cimport memset
 
 from augenblick_native.arena cimport arena_give
 from augenblick_native.panes cimport free_panes
-from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, RECORD_MATCHED
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 
 
 cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
@@ -14,7 +14,7 @@ cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
     if group.entries != NULL:
         for index in range(group.mask + 1):
             if group.entries[index].user != NULL:
-                machine.users -= not group.entries[index].user.flags & RECORD_MATCHED
+                machine.users -= 1
                 arena_give(
                     &machine.arena, group.entries[index].user, group.entries[index].user.capacity
                 )

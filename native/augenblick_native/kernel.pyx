@@ -21,7 +21,7 @@ from augenblick_native.machine cimport (
     SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused,
     Event, FieldGroup,
 )
-from augenblick_native.matched cimport MATCH_VALUES_MAX
+from augenblick_native.partials cimport TRIGGER_PARTIALS_MAX
 from augenblick_native.msgpack cimport Value
 from augenblick_native.panes cimport METRIC_GROUPS_MAX
 from augenblick_native.pattern cimport ABSENCE_VALUES_MAX, WAITING_MAX
@@ -29,7 +29,10 @@ from augenblick_native.prints cimport PRINTS_MAX
 from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_TUMBLING
 from augenblick_native.record cimport RECORD_BYTES_MAX
 from augenblick_native.snapshot cimport read_snapshot, write_snapshot
-from augenblick_native.state cimport KEY_GROUPS, NEVER_MS, NO_TIME_MS, KeyGroup
+from augenblick_native.state cimport KEY_GROUP_BYTES, KEY_GROUPS, NEVER_MS, NO_TIME_MS, KeyGroup
+
+cdef extern from "stdlib.h" nogil:
+    void* aligned_alloc(size_t, size_t)
 
 cdef enum:
     SCRATCH_BYTES = 4 << 20
@@ -42,10 +45,11 @@ COUNTER_NAMES = (
     "depth_exceeded",
 )
 assert len(COUNTER_NAMES) == COUNTERS
+assert sizeof(KeyGroup) == KEY_GROUP_BYTES
 LIMITS = {
     "absence_values_max": ABSENCE_VALUES_MAX, "dedup_max": PRINTS_MAX,
-    "group_bytes_max": GROUP_BYTES_MAX, "match_values_max": MATCH_VALUES_MAX,
-    "metric_groups_max": METRIC_GROUPS_MAX, "user_state_bytes_max": RECORD_BYTES_MAX,
+    "group_bytes_max": GROUP_BYTES_MAX, "metric_groups_max": METRIC_GROUPS_MAX,
+    "trigger_partials_max": TRIGGER_PARTIALS_MAX, "user_state_bytes_max": RECORD_BYTES_MAX,
     "value_bytes_max": VALUE_BYTES_MAX, "waiting_max": WAITING_MAX,
 }
 NO_WATERMARK_MS = NO_TIME_MS
@@ -98,7 +102,12 @@ cdef class Kernel:
         cdef Event* event
         self.program = Program(program)
         self.machine.shard_clock_ms = NO_TIME_MS
-        self.machine.groups = <KeyGroup*>calloc(KEY_GROUPS, sizeof(KeyGroup))
+        self.machine.groups = <KeyGroup*>aligned_alloc(
+            KEY_GROUP_BYTES, KEY_GROUPS * sizeof(KeyGroup)
+        )
+        if self.machine.groups == NULL:
+            raise MemoryError
+        memset(self.machine.groups, 0, KEY_GROUPS * sizeof(KeyGroup))
         self.machine.earliest = <int64_t*>malloc(KEY_GROUPS * sizeof(int64_t))
         self.machine.scratch.data = <uint8_t*>malloc(SCRATCH_BYTES)
         self.machine.scratch.capacity = SCRATCH_BYTES
@@ -118,8 +127,7 @@ cdef class Kernel:
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
         self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX, per_depth)
         if (
-            self.machine.groups == NULL or self.machine.earliest == NULL
-            or self.machine.scratch.data == NULL
+            self.machine.earliest == NULL or self.machine.scratch.data == NULL
             or self.machine.when_before == NULL or self.machine.caused == NULL
             or self.fields == NULL
         ):

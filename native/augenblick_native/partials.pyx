@@ -1,122 +1,397 @@
 # cython: language_level=3
-"""Partials of sequences.
+"""Partials of sequences, each trigger's in one cell of the user's record.
 
-A cell of partial_slot holds PartialHead and its identities, in order of (first time, arrival), each
-padded to 8 bytes.  It lies in the user's record, or with `match` in a record per value
-(matched.pyx).
-A partial is given up once the watermark is strictly past its first event + within.
+Payload: Head, an index of the `match` values (open addressing), then a log of partials in order of
+arrival.  A user may look at thousands of articles within a sequence's reach, so the partials of a
+value are found by hash and linked in order of (first time, arrival), and the log loses the hopeless
+ones at its front.  Places in the log are bytes from its start.  A partial is hopeless, and given
+up, once the watermark is strictly past its first event + within.
 """
-from libc.stdint cimport uint16_t, uint32_t, uint8_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint16_t, uint8_t
+from libc.string cimport memcmp, memcpy, memmove, memset
 
 from augenblick_native.buffer cimport buffer_room, put_bytes
+from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
-from augenblick_native.matched cimport (
-    find_matched, free_matched, keep_matched, make_matched, owner_of,
-)
+from augenblick_native.program cimport OPERAND_NONE
 from augenblick_native.record cimport (
-    add_cell, cell_at, find_cell, first_cell, narrow, pad8, payload, payload_bytes, remove_cell,
-    widen,
+    add_cell, find_cell, pad8, payload, payload_bytes, remove_cell, widen,
 )
-from augenblick_native.state cimport NEVER_MS, RECORD_MATCHED, User
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport MASK_NOT
-from augenblick_native.timer cimport disarm
 
-cdef struct PartialHead:
+cdef uint32_t NONE = 0xFFFFFFFF             # no place in the log
+
+cdef struct Head:
+    uint32_t slots                          # of the index, a power of two
+    uint32_t values                         # in the index
+    uint32_t count                          # partials alive
+    uint32_t alive_bytes                    # of the log
+    uint32_t front                          # place of the first that may be alive
+    uint32_t end                            # of the log
+
+# A `match` value in the index; `count` 0: a free slot.
+cdef struct Chain:
+    uint32_t hashed
+    uint32_t count
+    uint32_t first                          # places, in order of (first time, arrival)
+    uint32_t last
+
+# One partial; the value and the identities of its events follow.
+cdef struct Partial:
     int64_t first_ms
     int64_t last_ms
-    uint32_t size               # whole item
-    uint16_t steps              # taken so far
-    uint16_t identity_parts
+    uint32_t following                      # place of the next of the same value
+    uint32_t serial                         # order of arrival
     uint32_t identities_bytes
-    uint32_t unused
+    uint16_t value_bytes
+    uint8_t steps                           # taken so far; 0: dead
+    uint8_t identity_parts
+
+# The cell at hand.  Its pointers hold until the record grows.
+cdef struct Book:
+    Head* head
+    Chain* index
+    uint8_t* log
+    uint32_t room                           # bytes of the log, used or not
 
 
-cdef inline PartialHead* partial_at(const User* user, uint32_t offset, uint32_t at) noexcept nogil:
-    return <PartialHead*>(payload(user, offset) + at)
+cdef inline Book open_book(Machine* machine, uint32_t offset) noexcept nogil:
+    cdef Book book
+    book.head = <Head*>payload(machine.keeper.user, offset)
+    book.index = <Chain*>(<uint8_t*>book.head + sizeof(Head))
+    book.log = <uint8_t*>book.index + book.head.slots * sizeof(Chain)
+    book.room = payload_bytes(machine.keeper.user, offset) - <uint32_t>(
+        book.log - <uint8_t*>book.head
+    )
+    return book
 
 
-# `keeper`: the record that holds the value's partials; NULL: there is none yet.
-cdef bint begin_partial(
-    Machine* machine, const TriggerRule* rule, const Taken* taken, Keeper* keeper
+cdef inline Partial* partial_at(const Book* book, uint32_t place) noexcept nogil:
+    return <Partial*>(book.log + place)
+
+
+cdef inline const uint8_t* value_of(const Partial* partial) noexcept nogil:
+    return <const uint8_t*>partial + sizeof(Partial)
+
+
+cdef inline const uint8_t* identities_of(const Partial* partial) noexcept nogil:
+    return value_of(partial) + partial.value_bytes
+
+
+cdef inline uint32_t size_of(uint32_t value_bytes, uint32_t identities_bytes) noexcept nogil:
+    return <uint32_t>sizeof(Partial) + pad8(value_bytes + identities_bytes)
+
+
+cdef inline uint32_t bytes_of(const Partial* partial) noexcept nogil:
+    return size_of(partial.value_bytes, partial.identities_bytes)
+
+
+cdef inline bint is_hopeless(
+    Machine* machine, const TriggerRule* rule, const Partial* partial
 ) noexcept nogil:
-    cdef uint32_t whole = <uint32_t>sizeof(PartialHead) + pad8(taken.identity_bytes)
-    cdef uint32_t offset = 0
-    cdef uint32_t at = 0                            # after the partials that began at or before it
-    cdef uint32_t following = 0
-    cdef uint32_t count = 0
-    cdef PartialHead* partial
-    if keeper == NULL:
-        keeper = make_matched(machine, rule, &taken.group)
-    if keeper == NULL:
+    return plus(partial.first_ms, rule.within_ms) < machine.clock_ms
+
+
+# The index
+
+# The value's chain, or the free slot where it would go.
+cdef inline Chain* find_chain(
+    const Book* book, const uint8_t* value, uint32_t value_bytes, uint32_t hashed
+) noexcept nogil:
+    cdef uint32_t at = hashed & (book.head.slots - 1)
+    cdef Chain* chain
+    cdef const Partial* partial
+    while True:
+        chain = &book.index[at]
+        if chain.count == 0:
+            return chain
+        if chain.hashed == hashed:
+            partial = partial_at(book, chain.first)
+            if partial.value_bytes == value_bytes and (
+                value_bytes == 0 or memcmp(value_of(partial), value, value_bytes) == 0
+            ):
+                return chain
+        at = (at + 1) & (book.head.slots - 1)
+
+
+# Give back the slot of a value without partials; those that had to step aside for it move up.
+cdef void free_chain(const Book* book, Chain* chain) noexcept nogil:
+    cdef uint32_t mask = book.head.slots - 1
+    cdef uint32_t hole = <uint32_t>(chain - book.index)
+    cdef uint32_t at = hole
+    while True:
+        at = (at + 1) & mask
+        if book.index[at].count == 0:
+            break
+        if ((at - book.index[at].hashed) & mask) >= ((at - hole) & mask):
+            book.index[hole] = book.index[at]
+            hole = at
+    book.index[hole].count = 0
+    book.head.values -= 1
+
+
+# Put a partial of the log into its value's chain.
+cdef void link(const Book* book, Chain* chain, uint32_t hashed, uint32_t place) noexcept nogil:
+    cdef Partial* partial = partial_at(book, place)
+    cdef Partial* other
+    cdef uint32_t before = NONE
+    cdef uint32_t at
+    partial.following = NONE
+    chain.count += 1
+    if chain.count == 1:
+        chain.hashed = hashed
+        chain.first = chain.last = place
+        book.head.values += 1
+        return
+    other = partial_at(book, chain.last)
+    if other.first_ms <= partial.first_ms and (
+        other.first_ms < partial.first_ms or other.serial < partial.serial
+    ):
+        other.following = place
+        chain.last = place
+        return
+    at = chain.first
+    while True:                             # the last one comes after it: that is the end at worst
+        other = partial_at(book, at)
+        if other.first_ms > partial.first_ms or (
+            other.first_ms == partial.first_ms and other.serial > partial.serial
+        ):
+            break
+        before = at
+        at = other.following
+    partial.following = at
+    if before == NONE:
+        chain.first = place
+    else:
+        partial_at(book, before).following = place
+
+
+# Take a partial out of its chain, which may be left empty: free_chain is up to the caller.
+cdef void unlink(const Book* book, Chain* chain, uint32_t before, uint32_t place) noexcept nogil:
+    cdef Partial* partial = partial_at(book, place)
+    if before == NONE:
+        chain.first = partial.following
+    else:
+        partial_at(book, before).following = partial.following
+    if chain.last == place:
+        chain.last = before
+    chain.count -= 1
+    partial.steps = 0
+    book.head.count -= 1
+    book.head.alive_bytes -= bytes_of(partial)
+
+
+# The log
+
+# The dead out of the log and everything into the index anew.
+cdef void rebuild(const Book* book) noexcept nogil:
+    cdef Head* head = book.head
+    cdef uint32_t place = head.front
+    cdef uint32_t kept = 0
+    cdef uint32_t size, hashed
+    cdef Partial* partial
+    memset(book.index, 0, head.slots * sizeof(Chain))
+    head.values = 0
+    while place < head.end:
+        partial = partial_at(book, place)
+        size = bytes_of(partial)
+        if partial.steps:
+            memmove(book.log + kept, partial, size)
+            partial = partial_at(book, kept)
+            hashed = hash_of(value_of(partial), partial.value_bytes)
+            link(
+                book, find_chain(book, value_of(partial), partial.value_bytes, hashed), hashed, kept
+            )
+            kept += size
+        place += size
+    head.front = 0
+    head.end = kept
+
+
+# As Group.hashed has it.
+cdef inline uint32_t hash_of(const uint8_t* value, uint32_t value_bytes) noexcept nogil:
+    return <uint32_t>name_hash(value, value_bytes) if value_bytes else 0
+
+
+# Take the first partial of the log out of it.
+cdef void drop_front(const Book* book) noexcept nogil:
+    cdef Head* head = book.head
+    cdef Partial* partial = partial_at(book, head.front)
+    cdef Chain* chain
+    cdef uint32_t before = NONE
+    cdef uint32_t at
+    if partial.steps:
+        chain = find_chain(
+            book, value_of(partial), partial.value_bytes,
+            hash_of(value_of(partial), partial.value_bytes)
+        )
+        at = chain.first
+        while at != head.front:
+            before = at
+            at = partial_at(book, at).following
+        unlink(book, chain, before, at)
+        if chain.count == 0:
+            free_chain(book, chain)
+    head.front += bytes_of(partial)
+    if head.front == head.end:
+        head.front = head.end = 0
+
+
+# The dead and the hopeless at the front of the log go.
+cdef void sweep_front(Machine* machine, const TriggerRule* rule, const Book* book) noexcept nogil:
+    cdef const Partial* partial
+    while book.head.front < book.head.end:
+        partial = partial_at(book, book.head.front)
+        if partial.steps and not is_hopeless(machine, rule, partial):
+            return
+        drop_front(book)
+
+
+# Room for `size` more bytes of log and one more value in the index.  False: full or no memory.
+cdef bint make_room(Machine* machine, uint32_t offset, Book* book, uint32_t size) noexcept nogil:
+    cdef uint32_t slots = book.head.slots
+    cdef uint32_t whole
+    if (book.head.values + 1) * 4 > slots * 3:
+        if not widen(
+            &machine.keeper, offset, <uint32_t>(sizeof(Head) + slots * sizeof(Chain)),
+            <uint32_t>(slots * sizeof(Chain))
+        ):
+            return False
+        book[0] = open_book(machine, offset)
+        book.head.slots = slots * 2
+        book[0] = open_book(machine, offset)
+        rebuild(book)
+    if book.head.end + size <= book.room:
+        return True
+    if book.head.alive_bytes * 2 <= book.head.end and book.head.alive_bytes + size <= book.room:
+        rebuild(book)
+        return True
+    whole = payload_bytes(machine.keeper.user, offset)
+    if not widen(&machine.keeper, offset, whole, pad8(max(size, whole // 4))):
         return False
-    offset = find_cell(keeper.user, rule.partial_slot, NULL, 0, 0)
+    book[0] = open_book(machine, offset)
+    return True
+
+
+# Append a partial to the log, not linked yet; there is room.
+cdef Partial* append(
+    const Book* book, const uint8_t* value, uint32_t value_bytes, uint32_t identities_bytes
+) noexcept nogil:
+    cdef Partial* partial = partial_at(book, book.head.end)
+    partial.value_bytes = <uint16_t>value_bytes
+    partial.identities_bytes = identities_bytes
+    if value_bytes:                         # memcpy takes no NULL, whatever the size
+        memcpy(<uint8_t*>value_of(partial), value, value_bytes)
+    book.head.end += bytes_of(partial)
+    book.head.alive_bytes += bytes_of(partial)
+    book.head.count += 1
+    return partial
+
+
+# Steps
+
+cdef uint32_t make_cell(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    cdef uint32_t slots = 2 if rule.match == OPERAND_NONE else 4
+    cdef uint32_t offset = add_cell(
+        &machine.keeper, rule.partial_slot, NULL, 0, 0,
+        <uint32_t>(sizeof(Head) + slots * sizeof(Chain))
+    )
+    if offset:
+        (<Head*>payload(machine.keeper.user, offset)).slots = slots
+    return offset
+
+
+# The chain is full: its oldest partial goes.  False: the new one would be that itself.
+cdef bint drop_oldest(
+    Machine* machine, const Book* book, Chain* chain, const Taken* taken
+) noexcept nogil:
+    machine.counters[COUNT_PARTIALS_DROPPED] += 1
+    if taken.time_ms < partial_at(book, chain.first).first_ms:
+        return False
+    unlink(book, chain, NONE, chain.first)
+    if chain.count == 0:
+        free_chain(book, chain)
+    return True
+
+
+cdef void begin_partial(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, uint32_t offset
+) noexcept nogil:
+    cdef Book book
+    cdef Chain* chain
+    cdef Partial* partial
     if offset == 0:
-        offset = add_cell(keeper, rule.partial_slot, NULL, 0, 0, 0)
+        offset = make_cell(machine, rule)
     if offset == 0:
         machine.counters[COUNT_STATE_FULL] += 1
-        return False
-    while following < payload_bytes(keeper.user, offset):
-        partial = partial_at(keeper.user, offset, following)
-        following += partial.size
-        count += 1
-        if partial.first_ms <= taken.time_ms:
-            at = following
-    if count >= rule.partial_max:
-        machine.counters[COUNT_PARTIALS_DROPPED] += 1
-        if at == 0:
-            return False                            # it would be the oldest itself
-        at -= partial_at(keeper.user, offset, 0).size
-        narrow(keeper.user, offset, 0, partial_at(keeper.user, offset, 0).size)
-    if not widen(keeper, offset, at, whole):
+        return
+    book = open_book(machine, offset)
+    sweep_front(machine, rule, &book)
+    chain = find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed)
+    if chain.count >= rule.partial_max and not drop_oldest(machine, &book, chain, taken):
+        return
+    while book.head.count >= TRIGGER_PARTIALS_MAX:
+        machine.counters[COUNT_PARTIALS_DROPPED] += partial_at(&book, book.head.front).steps != 0
+        drop_front(&book)
+    if not make_room(machine, offset, &book, size_of(taken.group.size, taken.identity_bytes)):
         machine.counters[COUNT_STATE_FULL] += 1
-        return False
-    partial = partial_at(keeper.user, offset, at)
+        if book.head.count == 0:
+            remove_cell(machine.keeper.user, offset)
+        return
+    partial = append(&book, taken.group.data, taken.group.size, taken.identity_bytes)
+    machine.keeper.user.stamp += 1
+    partial.serial = machine.keeper.user.stamp
     partial.first_ms = taken.time_ms
     partial.last_ms = taken.time_ms
-    partial.size = whole
     partial.steps = 1
     partial.identity_parts = taken.identity_parts
-    partial.identities_bytes = taken.identity_bytes
-    memcpy(<uint8_t*>partial + sizeof(PartialHead), taken.identity, taken.identity_bytes)
-    keep_matched(machine, keeper, hopeless_ms(rule, partial))
-    return True
+    memcpy(<uint8_t*>identities_of(partial), taken.identity, taken.identity_bytes)
+    link(
+        &book, find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed),
+        taken.group.hashed, <uint32_t>(<uint8_t*>partial - book.log)
+    )
 
 
-cdef bint extend_partial(
-    Machine* machine, Keeper* keeper, uint32_t offset, uint32_t at, const Taken* taken
+# The partial goes on with one more step, at the log's end; in its chain it keeps its place.
+cdef uint32_t extend(
+    const Book* book, Chain* chain, uint32_t before, uint32_t place, const Taken* taken
 ) noexcept nogil:
-    cdef PartialHead* partial = partial_at(keeper.user, offset, at)
-    cdef uint32_t wanted = <uint32_t>sizeof(PartialHead) + pad8(
-        partial.identities_bytes + taken.identity_bytes
+    cdef Partial* old = partial_at(book, place)
+    cdef Partial* partial = append(
+        book, value_of(old), old.value_bytes, old.identities_bytes + taken.identity_bytes
     )
-    cdef uint32_t more = wanted - partial.size
-    if more and not widen(keeper, offset, at + partial.size, more):
-        machine.counters[COUNT_STATE_FULL] += 1
-        return False
-    partial = partial_at(keeper.user, offset, at)
-    memcpy(
-        <uint8_t*>partial + sizeof(PartialHead) + partial.identities_bytes, taken.identity,
-        taken.identity_bytes
-    )
-    partial.size = wanted
-    partial.identities_bytes += taken.identity_bytes
-    partial.identity_parts += taken.identity_parts
-    partial.steps += 1
+    cdef uint8_t* identities = <uint8_t*>identities_of(partial)
+    cdef uint32_t made = <uint32_t>(<uint8_t*>partial - book.log)
+    memcpy(identities, identities_of(old), old.identities_bytes)
+    memcpy(identities + old.identities_bytes, taken.identity, taken.identity_bytes)
+    partial.first_ms = old.first_ms
     partial.last_ms = taken.time_ms
-    return True
+    partial.following = old.following
+    partial.serial = old.serial
+    partial.steps = old.steps + 1
+    partial.identity_parts = old.identity_parts + taken.identity_parts
+    unlink(book, chain, before, place)
+    chain.count += 1
+    if before == NONE:
+        chain.first = made
+    else:
+        partial_at(book, before).following = made
+    if partial.following == NONE:
+        chain.last = made
+    return made
 
 
 # A match of the partial's events and the event at hand, in the call's scratch.
 cdef bint complete(
-    Machine* machine, const PartialHead* partial, const Taken* taken, Match* match
+    Machine* machine, const Partial* partial, const Taken* taken, Match* match
 ) noexcept nogil:
     cdef uint32_t before = partial.identities_bytes if partial != NULL else 0
     cdef size_t at = machine.scratch.size
     if buffer_room(&machine.scratch, before + taken.identity_bytes) == NULL:
         return False
     if before:
-        put_bytes(&machine.scratch, <const uint8_t*>partial + sizeof(PartialHead), before)
+        put_bytes(&machine.scratch, identities_of(partial), before)
     put_bytes(&machine.scratch, taken.identity, taken.identity_bytes)
     match.time_ms = taken.time_ms
     match.group = taken.group
@@ -128,18 +403,12 @@ cdef bint complete(
     return True
 
 
-cdef inline int64_t hopeless_ms(const TriggerRule* rule, const PartialHead* partial) noexcept nogil:
-    return plus(partial.first_ms, rule.within_ms)
-
-
-cdef inline bint is_hopeless(
-    Machine* machine, const TriggerRule* rule, const PartialHead* partial
-) noexcept nogil:
-    return hopeless_ms(rule, partial) < machine.clock_ms
+cdef bint match_alone(Machine* machine, const Taken* taken, Match* match) noexcept nogil:
+    return complete(machine, NULL, taken, match)
 
 
 cdef inline bint is_next(
-    const TriggerRule* rule, const PartialHead* partial, const Taken* taken
+    const TriggerRule* rule, const Partial* partial, const Taken* taken
 ) noexcept nogil:
     return (
         taken.mask & (<uint32_t>1 << partial.steps) != 0
@@ -148,112 +417,104 @@ cdef inline bint is_next(
     )
 
 
-cdef bint match_alone(Machine* machine, const Taken* taken, Match* match) noexcept nogil:
-    return complete(machine, NULL, taken, match)
-
-
-cdef bint step_partials(
-    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
+# Log bytes of the partials that the event extends.
+cdef uint32_t extended_bytes(
+    const TriggerRule* rule, const Book* book, const Chain* chain, const Taken* taken
 ) noexcept nogil:
-    cdef Keeper* keeper = find_matched(machine, rule, &taken.group)
-    cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | 1)
-    cdef uint32_t offset = 0
-    cdef bint matched = False
-    if keeper != NULL and (later_steps or rule.strict):
-        offset = find_cell(keeper.user, rule.partial_slot, NULL, 0, 0)
-    if offset:
-        matched = take_steps(machine, rule, taken, match, arms, keeper, offset)
-        if matched:
-            skip_past(keeper.user, offset, taken.time_ms)
-        if payload_bytes(keeper.user, offset) == 0 and (matched or not taken.mask & 1):
-            if keeper.user.flags & RECORD_MATCHED:
-                free_matched(machine, keeper)
-            else:
-                remove_cell(keeper.user, offset)
-    if not matched and taken.mask & 1:
-        begin_partial(machine, rule, taken, keeper)
-    return matched
+    cdef uint32_t size = 0
+    cdef uint32_t place = chain.first if chain.count else NONE
+    cdef const Partial* partial
+    while place != NONE:
+        partial = partial_at(book, place)
+        if partial.steps + 1 < <int>rule.steps_count and is_next(rule, partial, taken):
+            size += size_of(partial.value_bytes, partial.identities_bytes + taken.identity_bytes)
+        place = partial.following
+    return size
 
 
 # Each partial that waits for the event takes it; the ones out of reach go.
 cdef bint take_steps(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms,
-    Keeper* keeper,
     uint32_t offset
 ) noexcept nogil:
-    cdef uint32_t at = 0
-    cdef PartialHead* partial
+    cdef Book book = open_book(machine, offset)
+    cdef Chain* chain = find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed)
+    cdef uint32_t before = NONE
+    cdef uint32_t place, following
+    cdef Partial* partial
     cdef bint matched = False
-    while at < payload_bytes(keeper.user, offset):
-        partial = partial_at(keeper.user, offset, at)
-        if is_hopeless(machine, rule, partial):
-            narrow(keeper.user, offset, at, partial.size)
-            continue
-        if not is_next(rule, partial, taken):
-            if rule.strict and not taken.derived:
-                narrow(keeper.user, offset, at, partial.size)
-                continue
-        elif partial.steps + 1 < rule.steps_count:
-            extend_partial(machine, keeper, offset, at, taken)
+    cdef bint goes
+    if chain.count == 0:
+        return False
+    if rule.steps_count > 2:
+        if not make_room(machine, offset, &book, extended_bytes(rule, &book, chain, taken)):
+            machine.counters[COUNT_STATE_FULL] += 1
+            return False
+        chain = find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed)
+    place = chain.first
+    while place != NONE:
+        partial = partial_at(&book, place)
+        following = partial.following
+        goes = is_hopeless(machine, rule, partial)
+        if goes or not is_next(rule, partial, taken):
+            goes = goes or (rule.strict and not taken.derived)
+        elif partial.steps + 1 < <int>rule.steps_count:
+            place = extend(&book, chain, before, place, taken)
         elif rule.ends_in_not:
             arms[0] = True
-            if rule.strict:
-                narrow(keeper.user, offset, at, partial.size)
-                continue
+            goes = rule.strict
         else:
             # in order of their beginning: the first is the match
-            if not matched:
-                matched = complete(machine, partial, taken, match)
-            narrow(keeper.user, offset, at, partial.size)
-            continue
-        at += partial_at(keeper.user, offset, at).size
+            matched = matched or complete(machine, partial, taken, match)
+            goes = True
+        if goes:
+            unlink(&book, chain, before, place)
+        else:
+            before = place
+        place = following
+    # skip past last: the partials that began at or before the match's last event go
+    while matched and chain.count and partial_at(&book, chain.first).first_ms <= taken.time_ms:
+        unlink(&book, chain, NONE, chain.first)
+    if chain.count == 0:
+        free_chain(&book, chain)
     return matched
 
 
-# Skip past last: the partials that began at or before the match's last event go.
-cdef void skip_past(User* user, uint32_t offset, int64_t time_ms) noexcept nogil:
-    while payload_bytes(user, offset) and partial_at(user, offset, 0).first_ms <= time_ms:
-        narrow(user, offset, 0, partial_at(user, offset, 0).size)
-
-
-# Take the hopeless ones out of a cell; the instant at which the next one will be.
-cdef int64_t sweep_cell(
-    Machine* machine, const TriggerRule* rule, User* user, uint32_t offset
+cdef bint step_partials(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil:
-    cdef uint32_t at = 0
-    cdef int64_t next_ms = NEVER_MS
-    while at < payload_bytes(user, offset):
-        if is_hopeless(machine, rule, partial_at(user, offset, at)):
-            narrow(user, offset, at, partial_at(user, offset, at).size)
-        else:
-            next_ms = min(next_ms, hopeless_ms(rule, partial_at(user, offset, at)))
-            at += partial_at(user, offset, at).size
-    return next_ms
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.partial_slot, NULL, 0, 0)
+    cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | 1)
+    cdef bint matched = False
+    if offset and (later_steps or rule.strict):
+        matched = take_steps(machine, rule, taken, match, arms, offset)
+        if (<Head*>payload(machine.keeper.user, offset)).count == 0:
+            remove_cell(machine.keeper.user, offset)
+            offset = 0
+    if not matched and taken.mask & 1:
+        begin_partial(machine, rule, taken, offset)
+    return matched
+
+
+cdef int64_t last_hopeless_ms(
+    Machine* machine, const TriggerRule* rule, uint32_t offset
+) noexcept nogil:
+    cdef Book book = open_book(machine, offset)
+    cdef uint32_t place = book.head.front
+    cdef int64_t last_ms = NO_TIME_MS
+    while place < book.head.end:
+        if partial_at(&book, place).steps:
+            last_ms = max(last_ms, partial_at(&book, place).first_ms)
+        place += bytes_of(partial_at(&book, place))
+    return NEVER_MS if last_ms == NO_TIME_MS else plus(last_ms, rule.within_ms)
 
 
 cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil:
     cdef uint32_t offset = find_cell(machine.keeper.user, rule.partial_slot, NULL, 0, 0)
+    cdef Book book
     if offset == 0:
         return
-    sweep_cell(machine, rule, machine.keeper.user, offset)
-    if payload_bytes(machine.keeper.user, offset) == 0:
+    book = open_book(machine, offset)
+    sweep_front(machine, rule, &book)
+    if book.head.count == 0:
         remove_cell(machine.keeper.user, offset)
-
-
-cdef void run_matched(Machine* machine, Keeper* keeper) noexcept nogil:
-    cdef uint32_t offset = first_cell(keeper.user)
-    cdef uint32_t slot
-    cdef int64_t next_ms = NEVER_MS
-    if offset < keeper.user.size:
-        slot = cell_at(keeper.user, offset).slot
-        next_ms = sweep_cell(
-            machine, &machine.plan.triggers[machine.slots[slot].index], keeper.user, offset
-        )
-    if (
-        offset >= keeper.user.size or payload_bytes(keeper.user, offset) == 0
-        or owner_of(keeper) == NULL
-    ):
-        free_matched(machine, keeper)
-        return
-    disarm(keeper.group, keeper.user)
-    keep_matched(machine, keeper, next_ms)

@@ -1,20 +1,33 @@
 # cython: language_level=3
-"""Fingerprints of applied events: a ring in ingest order with an open-addressing index over it."""
+"""Fingerprints of applied events: a ring in ingest order with an open-addressing index over it.
+
+A word of the index is the fingerprint's tag and, in the low PLACE_BITS, a place of the ring + 1; 0
+is free.  The tag says where the search began and tells most strangers without a look at the ring.
+"""
 from libc.stdlib cimport calloc, free, malloc
 
 from augenblick_native.state cimport Print, Prints
 
-
-cdef inline uint32_t home(const Prints* prints, uint64_t fingerprint) noexcept nogil:
-    return <uint32_t>(fingerprint >> 20) & (prints.capacity * 2 - 1)
+cdef uint32_t TAG = ~<uint32_t>PLACE_MASK
 
 
-cdef uint32_t find(const Prints* prints, uint64_t fingerprint) noexcept nogil:
+cdef inline uint32_t find(const Prints* prints, uint64_t fingerprint) noexcept nogil:
     """Place in the index: of the fingerprint, or the free one where it would go."""
-    cdef uint32_t at = home(prints, fingerprint)
-    while prints.index[at] and prints.ring[prints.index[at] - 1].fingerprint != fingerprint:
+    cdef uint32_t tag = tag_of(fingerprint)
+    cdef uint32_t at = home(prints, tag)
+    cdef uint32_t word
+    while True:
+        word = prints.index[at]
+        if word == 0 or (
+            word & TAG == tag
+            and prints.ring[(word & PLACE_MASK) - 1].fingerprint == fingerprint
+        ):
+            return at
         at = (at + 1) & (prints.capacity * 2 - 1)
-    return at
+
+
+cdef inline void note_place(Prints* prints, uint64_t fingerprint, uint32_t place) noexcept nogil:
+    prints.index[find(prints, fingerprint)] = tag_of(fingerprint) | (place + 1)
 
 
 cdef void drop_oldest(Prints* prints) noexcept nogil:
@@ -23,12 +36,12 @@ cdef void drop_oldest(Prints* prints) noexcept nogil:
     cdef uint32_t at = hole
     cdef uint32_t wanted
     # A fingerprint noted again later has its index on the later place: leave that.
-    if prints.index[hole] == prints.first + 1:
+    if prints.index[hole] & PLACE_MASK == prints.first + 1:
         while True:
             at = (at + 1) & mask
             if prints.index[at] == 0:
                 break
-            wanted = home(prints, prints.ring[prints.index[at] - 1].fingerprint)
+            wanted = home(prints, prints.index[at])
             if ((at - wanted) & mask) >= ((at - hole) & mask):
                 prints.index[hole] = prints.index[at]
                 hole = at
@@ -55,7 +68,7 @@ cdef bint grow(Prints* prints) noexcept nogil:
     prints.capacity = capacity
     prints.first = 0
     for place in range(prints.count):
-        index[find(prints, ring[place].fingerprint)] = place + 1
+        note_place(prints, ring[place].fingerprint, place)
     return True
 
 
@@ -75,7 +88,7 @@ cdef void note_print(
     prints.ring[place].fingerprint = fingerprint
     prints.ring[place].ingest_ms = ingest_ms
     prints.count += 1
-    prints.index[find(prints, fingerprint)] = place + 1
+    note_place(prints, fingerprint, place)
 
 
 cdef bint is_duplicate(
@@ -90,5 +103,5 @@ cdef bint is_duplicate(
     at = find(prints, fingerprint)
     return (
         prints.index[at] != 0
-        and prints.ring[prints.index[at] - 1].ingest_ms >= ingest_ms - dedup_ms
+        and prints.ring[(prints.index[at] & PLACE_MASK) - 1].ingest_ms >= ingest_ms - dedup_ms
     )

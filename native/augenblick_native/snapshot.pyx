@@ -7,8 +7,7 @@ kind, text name, text version; u32 gateways, each u32 gateway, u64 incarnation, 
 fingerprints, each u64, i64
 ingest; u32 panes, each text metric, i64 start, i64 end, i64 count, i64 sum high, u64 sum low, text
 group; u32 users, each u64
-key, i64 latest, i64 kept until, u32 stamp, u16 flags, u32 matched, u16 owner id bytes, u64 owner
-key, text id, u32 bytes,
+key, i64 latest, i64 kept until, u32 stamp, text id, u32 bytes,
 cells.  A text is u16 bytes and the bytes.
 Cells are the kernel's own (state.pxd); the magic's last character is their version.  Features,
 segments and triggers go by
@@ -37,7 +36,7 @@ from augenblick_native.prints cimport note_print
 from augenblick_native.program cimport Plan, Text
 from augenblick_native.record cimport cell_at, first_cell, new_record
 from augenblick_native.state cimport (
-    GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, RECORD_MATCHED, Cell, GatewayMark, KeyGroup, Pane, User,
+    GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, Cell, GatewayMark, KeyGroup, Pane, User,
 )
 from augenblick_native.status cimport STATUS_OK, STATUS_TRUNCATED, Status
 from augenblick_native.table cimport add_user, user_id
@@ -127,10 +126,6 @@ cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
         put_i64(out, user.latest_ms)
         put_i64(out, user.kept_until_ms)
         put_le32(out, user.stamp)
-        put_le16(out, user.flags)
-        put_le32(out, user.matched_count)
-        put_le16(out, user.owner_id_bytes)
-        put_le64(out, user.owner_key)
         id.data = user_id(user)
         id.size = user.id_bytes
         put_text(out, &id)
@@ -283,24 +278,16 @@ cdef Status read_user(
 ) noexcept nogil:
     cdef uint64_t user_key
     cdef int64_t latest_ms, kept_until_ms
-    cdef uint32_t stamp, size, matched_count
-    cdef uint16_t flags, owner_id_bytes
-    cdef uint64_t owner_key
+    cdef uint32_t stamp, size
     cdef Text id
     cdef const uint8_t* cells
     cdef User* user
     if (
         read_le64(cursor, &user_key) != STATUS_OK or read_i64(cursor, &latest_ms) != STATUS_OK
         or read_i64(cursor, &kept_until_ms) != STATUS_OK or read_le32(cursor, &stamp) != STATUS_OK
-        or read_le16(cursor, &flags) != STATUS_OK or read_le32(cursor, &matched_count) != STATUS_OK
-        or read_le16(
-            cursor, &owner_id_bytes
-        ) != STATUS_OK or read_le64(cursor, &owner_key) != STATUS_OK
         or read_short_text(cursor, &id) != STATUS_OK or read_le32(cursor, &size) != STATUS_OK
         or take(cursor, size, &cells) != STATUS_OK
     ):
-        return STATUS_TRUNCATED
-    if owner_id_bytes > id.size:
         return STATUS_TRUNCATED
     user = new_record(&machine.arena, id.data, <uint16_t>id.size, size)
     if user == NULL:
@@ -309,14 +296,10 @@ cdef Status read_user(
     user.latest_ms = latest_ms
     user.kept_until_ms = kept_until_ms
     user.stamp = stamp
-    user.flags = flags
-    user.matched_count = matched_count
-    user.owner_id_bytes = owner_id_bytes
-    user.owner_key = owner_key
     if not copy_cells(user, cells, size, slot_of, slots) or add_user(group, user) == NULL:
         arena_give(&machine.arena, user, user.capacity)
         return STATUS_TRUNCATED
-    machine.users += not flags & RECORD_MATCHED
+    machine.users += 1
     # looked at once time passes: its deadlines are found anew
     arm(group, user, NO_TIME_MS + 1)
     return STATUS_OK

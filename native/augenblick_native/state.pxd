@@ -16,10 +16,9 @@ cdef extern from *:
 
 cdef enum:
     KEY_GROUPS = 4096
+    KEY_GROUP_BYTES = 128                   # of its struct: two cache lines
     GATEWAYS_MAX = 64                       # per key group, DESIGN section 7
     SLOT_SESSIONS = 0
-    # no user: partials of one user, trigger and `match` value
-    RECORD_MATCHED = 1
 
 
 # One user: this header, the id's bytes padded to 8, then the cells.  Moves when it grows; held by
@@ -37,12 +36,8 @@ cdef struct User:
     uint32_t heap_index                     # NO_HEAP when not armed
     # grows with each touch of a group and each session begun
     uint32_t stamp
-    uint16_t id_bytes
-    uint16_t flags                          # RECORD_MATCHED
-    uint32_t matched_count                  # records that hold its partials by `match` value
-    uint16_t owner_id_bytes                 # of a matched record: how much of its id is its user's
-    uint16_t unused
-    uint64_t owner_key                      # and its user's key
+    uint32_t id_bytes
+    uint32_t unused
 
 
 # One slot's state for one group: this header, the group's bytes if any, the payload; a multiple of
@@ -120,3 +115,4 @@ cdef struct KeyGroup:
     uint32_t gateway_count
     Prints prints
     PaneTable panes
+    uint64_t unused
