@@ -1,4 +1,4 @@
-"""The pure half of the webhook channel: headers, signature, and what an answer means.
+"""The pure half of the webhook channel: the request, its signature, and what an answer means.
 
 Signatures follow Standard Webhooks 1.0 (https://www.standardwebhooks.com): HMAC-SHA256 under the
 shared secret over `id.timestamp.body`.
@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from standardwebhooks import Webhook
+from yarl import URL
 
 from augenblick.channels._secrets import Secret
 from augenblick.errors import DeliveryFailed, UsageError
@@ -37,9 +38,8 @@ def make_signer(secret: Secret, action: str) -> Webhook:
 
 
 def webhook_headers(key: str, body: bytes, now: datetime, signer: Webhook | None) -> dict[str, str]:
-    """The headers of one attempt; `webhook-id` is the same in every attempt of one record."""
+    """The headers that an attempt adds; `webhook-id` is the same in every attempt of one record."""
     headers = {
-        "Content-Type": "application/json",
         "Idempotency-Key": key,
         "webhook-id": key,
         "webhook-timestamp": str(int(now.timestamp())),
@@ -47,6 +47,25 @@ def webhook_headers(key: str, body: bytes, now: datetime, signer: Webhook | None
     if signer is not None:
         headers["webhook-signature"] = signer.sign(key, now, body.decode())
     return headers
+
+
+def request_head(url: URL) -> bytes:
+    """What is the same in every request to a target."""
+    return (
+        f"POST {url.raw_path_qs} HTTP/1.1\r\nHost: {url.host_port_subcomponent}\r\n"
+        "User-Agent: augenblick\r\nAccept: */*\r\nContent-Type: application/json\r\n"
+    ).encode()
+
+
+def make_request(
+    head: bytes, key: str, body: bytes, now: datetime, signer: Webhook | None
+) -> bytes:
+    """One whole HTTP/1.1 request; raises DeliveryFailed for a key that no header can hold."""
+    if not (key.isascii() and key.isprintable()):
+        raise DeliveryFailed("the record's id is no text for a header", retryable=False)
+    fields = webhook_headers(key, body, now, signer)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, lines.encode(), len(body), body)
 
 
 def judge_answer(status: int, retry_after: str | None, now: datetime) -> DeliveryFailed | None:

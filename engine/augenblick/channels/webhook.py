@@ -2,32 +2,40 @@
 
 import asyncio
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from augenblick import limits
 from augenblick.channels._addresses import AddressPolicy, AddressRefused
 from augenblick.channels._channel import Attempt, Channel, ChannelSettings
+from augenblick.channels._http_client import HttpConnection, HttpPool
 from augenblick.channels._line_writer import encode_line
 from augenblick.channels._secrets import load_secret
-from augenblick.channels._webhook_format import judge_answer, make_signer, webhook_headers
+from augenblick.channels._webhook_format import (
+    judge_answer,
+    make_request,
+    make_signer,
+    request_head,
+)
 from augenblick.errors import DeliveryFailed, PlanError
 
 TIMEOUT_MS = 10_000
 BODY_SECONDS = 1.0  # the status has decided; the body is read only to keep the connection
 
+Address = tuple[int, tuple[Any, ...]]
+"""(address family, socket address), numeric."""
+
 
 class WebhookChannel(Channel):
     """`{webhook: URL, secret: env:NAME|file:PATH, timeout: 10s}`.
 
-    Accepted is any 2xx. The address behind the host is checked after resolving and again on the
-    socket that connects; no redirect is followed; cookies, proxies from the environment and
+    Accepted is any 2xx. The address that a host's name leads to is checked after resolving, each
+    time a connection is made; no redirect is followed; cookies, proxies from the environment and
     compressed answers are not used. Each action has connections and a resolver thread of its own,
     so that a slow target or name server holds up nobody else.
     """
@@ -40,6 +48,7 @@ class WebhookChannel(Channel):
         if unknown:
             raise PlanError(f"action {action!r}: webhook has no parameter {unknown[0]!r}")
         self._url = _checked_url(parameters.get("webhook"), action)
+        self._head = request_head(self._url)
         self._timeout_seconds = _checked_timeout_ms(parameters.get("timeout"), action) / 1000
         self._policy = AddressPolicy.parse(
             settings.webhook_allow, loopback_allowed=settings.loopback_allowed
@@ -48,121 +57,98 @@ class WebhookChannel(Channel):
         if (reference := parameters.get("secret")) is not None:
             secret = load_secret(str(reference), action=action, allowed=settings.secrets)
             self._signer = make_signer(secret, action)
-        self._session: aiohttp.ClientSession | None = None
+        self._dialler: _Dialler | None = None
+        self._pool: HttpPool | None = None
 
     async def open(self) -> None:
-        """Make the session; nothing is resolved or connected yet."""
-        connector = aiohttp.TCPConnector(
-            limit=self.concurrency_max,
-            resolver=_CheckedResolver(self._policy),
-            socket_factory=partial(_checked_socket, self._policy),
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=aiohttp.ClientTimeout(total=None),
-            headers={"User-Agent": "augenblick"},
-            skip_auto_headers=["Accept-Encoding"],
-        )
+        """Get ready; nothing is resolved or connected yet."""
+        self._dialler = _Dialler(self._url, self._policy)
+        self._pool = HttpPool(self._dialler.dial, self.concurrency_max)
 
     async def deliver(self, attempt: Attempt) -> None:
         """POST the record once."""
-        assert self._session is not None
+        assert self._pool is not None
         now = datetime.now(UTC)
         body = encode_line(attempt.record)[:-1]
-        headers = webhook_headers(attempt.key, body, now, self._signer)
+        request = make_request(self._head, attempt.key, body, now, self._signer)
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._session.post(
-                    self._url, data=body, headers=headers, allow_redirects=False
-                )
+            answer = await self._pool.post(request, self._timeout_seconds, BODY_SECONDS)
         except TimeoutError:
             text = f"no answer within {self._timeout_seconds:g} s"
             raise DeliveryFailed(text, retryable=True) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _failure(error) from None
-        await _drain(response)
-        failure = judge_answer(response.status, response.headers.get("Retry-After"), now)
+        except AddressRefused as error:
+            raise DeliveryFailed(f"address refused: {error}", retryable=False) from None
+        except OSError as error:
+            raise DeliveryFailed(f"{type(error).__name__}: {error}", retryable=True) from None
+        failure = judge_answer(answer.status, answer.retry_after, now)
         if failure is not None:
             raise failure
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None and self._dialler is not None:
+            self._pool.close()
+            self._dialler.close()
 
 
-async def _drain(response: aiohttp.ClientResponse) -> None:
-    """Read a short body so that the connection can be used again; close it for a long one."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body_bytes = 0
-            async for chunk in response.content.iter_any():
-                body_bytes += len(chunk)
-                if body_bytes > limits.webhook_body_bytes_max:
-                    break
-            else:
-                response.release()
-                return
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        pass
-    response.close()
+class _Dialler:
+    """Resolves one host on a thread of its own and connects to the addresses that may be reached,
+    in the order of the answer.
+    """
 
-
-def _failure(error: Exception) -> DeliveryFailed:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, AddressRefused):
-        return DeliveryFailed(f"address refused: {cause}", retryable=False)
-    if isinstance(error, aiohttp.InvalidURL):
-        return DeliveryFailed(f"address refused: {error}", retryable=False)
-    return DeliveryFailed(f"{type(error).__name__}: {error}", retryable=True)
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves on a thread of its own and hands on the addresses that may be reached."""
-
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, url: URL, policy: AddressPolicy) -> None:
+        self._host = url.raw_host or ""
+        self._port = url.port or 0
         self._policy = policy
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="resolve")
+        self._loop = asyncio.get_running_loop()
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
-        found = await asyncio.get_running_loop().run_in_executor(self._executor, look_up)
-        results: list[ResolveResult] = []
-        refused: AddressRefused | None = None
-        for found_family, _, protocol, _, address in found:
+    async def dial(self) -> HttpConnection:
+        """A new connection. Raises AddressRefused or another OSError."""
+        failure: OSError | None = None
+        for family, address in await self._resolve():
             try:
-                self._policy.check(str(address[0]))
-            except AddressRefused as error:
-                refused = error
-                continue
-            results.append(
-                ResolveResult(
-                    hostname=host,
-                    host=str(address[0]),
-                    port=int(address[1]),
-                    family=found_family,
-                    proto=protocol,
-                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-                )
-            )
-        if not results and refused is not None:
-            raise refused
-        return results
+                async with asyncio.timeout(limits.webhook_connect_seconds_max):
+                    return await self._connect(family, address)
+            except TimeoutError:
+                failure = ConnectionError(f"{address[0]} cannot be reached")
+            except OSError as error:
+                failure = error
+        raise failure or OSError(f"{self._host} has no address")
 
-    async def close(self) -> None:
+    def close(self) -> None:
+        """End the thread; a name server that hangs is left to itself."""
         self._executor.shutdown(wait=False)
 
+    async def _resolve(self) -> list[Address]:
+        look_up = partial(socket.getaddrinfo, self._host, self._port, type=socket.SOCK_STREAM)
+        found = await self._loop.run_in_executor(self._executor, look_up)
+        allowed: list[Address] = []
+        refused: AddressRefused | None = None
+        for family, _, _, _, address in found:
+            try:
+                self._policy.check(str(address[0]))
+                allowed.append((family, address))
+            except AddressRefused as error:
+                refused = error
+        if not allowed and refused is not None:
+            raise refused
+        return allowed
 
-def _checked_socket(policy: AddressPolicy, address_info: Any) -> socket.socket:
-    """The last look at the address, numeric hosts included, before a socket connects to it."""
-    family, kind, protocol, _, address = address_info
-    policy.check(str(address[0]))
-    return socket.socket(family, kind, protocol)
+    async def _connect(self, family: int, address: tuple[Any, ...]) -> HttpConnection:
+        connected = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connected.setblocking(False)
+            await self._loop.sock_connect(connected, address)
+            name = self._host if self._tls is not None else None
+            _, connection = await self._loop.create_connection(
+                HttpConnection, sock=connected, ssl=self._tls, server_hostname=name
+            )
+        except BaseException:
+            connected.close()
+            raise
+        return connection
 
 
 def _checked_url(text: object, action: str) -> URL:
