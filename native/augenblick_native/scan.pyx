@@ -231,6 +231,8 @@ cdef class Router:
         shards = <Shard*>calloc(count, sizeof(Shard))
         if shards == NULL:
             raise MemoryError
+        for at in range(count):
+            shards[at].watermark_ms = INT64_MIN
         for at in range(min(count, self.shard_count)):
             shards[at] = self._shards[at]
             self._shards[at].stream.data = NULL
@@ -488,6 +490,10 @@ cdef class Router:
     def pending(self, uint32_t shard):
         """Bytes that wait for the shard."""
         return self._shard(shard).stream.size
+
+    def marked_ms(self, uint32_t shard):
+        """The watermark of the latest mark put into the shard's stream; NO_TIME: none yet."""
+        return self._shard(shard).watermark_ms
 
     def take(self, uint32_t shard):
         """The stream that waits for the shard, and its events: (bytes, count).

@@ -271,9 +271,9 @@ class Edge:
                     self._loop.call_soon(
                         self._deliver, "delivery", Kind.DEAD_LETTERS_DONE, effect.header["seq"]
                     )
-                case WriteClient(connection=number, data=data):
+                case WriteClient(connection=number, data=data, chunks=chunks):
                     if (connection := self.server.get(number)) is not None:
-                        connection.write(data)
+                        connection.write(data, chunks)
                 case Answer(request=request):
                     if request in self._answers:
                         self._answers[request].set_result(effect)

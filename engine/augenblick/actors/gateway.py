@@ -174,9 +174,9 @@ class GatewayShell(LinkShell):
     def carry_out_one(self, effect: Effect) -> None:
         """Write to clients, pause and resume them; the rest is common."""
         match effect:
-            case WriteClient(connection, data):
+            case WriteClient(connection, data, chunks):
                 if (client := self._forward.get(connection)) is not None:
-                    client.write(data)
+                    client.write(data, chunks)
             case Answer(request=request):
                 if (waiting := self._answers.get(request)) is not None and not waiting.done():
                     waiting.set_result(effect)

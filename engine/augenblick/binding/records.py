@@ -22,11 +22,9 @@ _TO_TEXT = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=
 
 def firing_id(parts: Iterable[str]) -> str:
     """The deterministic id of a firing over its parts, in order."""
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4, "big") + raw)
-    return digest.hexdigest()
+    raws = [part.encode() for part in parts]
+    joined = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
+    return blake2b(joined, digest_size=16).hexdigest()
 
 
 def group_text(value: Any) -> str:

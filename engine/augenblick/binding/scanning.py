@@ -1,7 +1,7 @@
 """Scanning in native code: the router of a gateway, and what client protocols need of msgpack.
 
 Bytes in, bytes out; nothing here makes a Python object of an event. Called by the gateway core
-(`Router`, `Source`) and by the dialects (`skip`, `to_msgpack`).
+(`Router`, `Source`) and by the dialects (`packed_frame`, `skip`, `to_msgpack`).
 """
 
 from enum import IntEnum
@@ -9,10 +9,13 @@ from typing import Final
 
 from augenblick.errors import ScanError
 from augenblick_native import json, scan
+from augenblick_native.frames import IS_END, IS_WARM, packed_frame
 from augenblick_native.scan import NO_TIME, STATUS_NAMES, Routed, Router, Source
 
 __all__ = [
     "ENTRIES",
+    "IS_END",
+    "IS_WARM",
     "NDJSON",
     "NO_TIME",
     "RECORDS",
@@ -22,6 +25,7 @@ __all__ = [
     "Router",
     "ScanError",
     "Source",
+    "packed_frame",
     "skip",
     "to_msgpack",
 ]

@@ -68,10 +68,11 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class WriteClient:
-    """Write bytes to a client's connection (an ack, a handshake answer, an HTTP response part)."""
+    """Write to a client's connection the acks of so many of its chunks."""
 
     connection: int
     data: bytes
+    chunks: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,11 +79,11 @@ class GatewayCore:
         self._router = router
         self._table: RoutingTable | None = None
         self._shards: dict[int, ShardQueue] = {}
+        self._shard_by_peer: dict[str, ShardQueue] = {}
         self._closed_by_reason: Counter[str] = Counter()
         self._events = 0
         self._is_stopped = False
         self._is_running = False
-        self._marked_ms = NO_WATERMARK  # the watermark that every shard has been sent
         self._now_ms = 0
         self._heartbeat_ms = 0.0
         self._was_ready = False
@@ -140,7 +140,8 @@ class GatewayCore:
             return [Answer(connection, request, HTTP_UNAVAILABLE)] if request else []
         now = self._advance(now_ms)
         source.chunks += 1
-        pending = {index: self._router.pending(index) for index in self._shards}
+        router, shards = self._router, self._shards.values()
+        pending_bytes = [router.pending(shard.index) for shard in shards]
         if chunk.refusal:
             results = self._refuse(source, chunk.refusal, chunk.detail, chunk)
         else:
@@ -149,18 +150,18 @@ class GatewayCore:
             self._end(source, now)
         touched = [
             shard
-            for index, shard in self._shards.items()
-            if self._router.pending(index) > pending[index]
+            for shard, before_bytes in zip(shards, pending_bytes, strict=True)
+            if router.pending(shard.index) > before_bytes
         ]
         effects: list[Effect] = []
         waiter = Waiter(connection, chunk.ack, request, results, len(touched))
         if not touched and (chunk.ack or request):
-            effects.append(_answer(waiter))
+            effects += _answers([waiter])
         for shard in touched:
             shard.received_us = shard.received_us or int(now_ms * 1000)
             if chunk.ack or request:
                 shard.waiters.append(waiter)
-            if self._router.pending(shard.index) >= batch_bytes_max:
+            if router.pending(shard.index) >= batch_bytes_max:
                 effects += shard.flush(self._facts())
         return effects + self._balance()
 
@@ -215,11 +216,8 @@ class GatewayCore:
         """A message of the coordinator, a shard or delivery."""
         shard = self._shard_named(peer)
         if kind == Kind.BATCH_ACK and shard is not None:
-            effects: list[Effect] = [
-                _answer(waiter)
-                for waiter in shard.acknowledge(header["seq"])
-                if waiter.connection in self.sources
-            ]
+            waiters = shard.acknowledge(header["seq"])
+            effects = _answers([one for one in waiters if one.connection in self.sources])
             return effects + self._flush() + self._balance()
         if kind == Kind.REFUSED and shard is not None:
             shard.refuse(header["reason"])
@@ -329,19 +327,21 @@ class GatewayCore:
         router = self._router
         router.watermark_ms = self.sources.watermark_at(router.watermark_ms, now)
         is_running = self.sources.is_clock_running(router.watermark_ms)
-        if router.watermark_ms > self._marked_ms or is_running != self._is_running:
+        marked_ms = min(map(router.marked_ms, self._shards), default=NO_WATERMARK)
+        if router.watermark_ms > marked_ms or is_running != self._is_running:
             self._is_running = is_running
-            self._marked_ms = router.watermark_ms
             is_event_clock = self.sources.rules.is_event_clock
             router.mark(router.watermark_ms, router.max_event_ms if is_event_clock else now)
 
     def _flush(self) -> list[Effect]:
         effects: list[Effect] = []
-        facts = self._facts()
+        facts: dict[str, Any] | None = None
         for shard in self._shards.values():
-            effects += shard.flush(facts)
+            if self._router.pending(shard.index):
+                facts = facts or self._facts()
+                effects += shard.flush(facts)
         effects += self.letters.flush()
-        return effects + self._try_to_stop()
+        return effects + self._try_to_stop() if self.is_stopping else effects
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -355,10 +355,12 @@ class GatewayCore:
         """Pause clients when too much is unacknowledged, go on when half of it is gone."""
         if self.is_stopping or self._table is None:
             return []
-        waiting = [shard.waiting_bytes for shard in self._shards.values()]
-        fullest = max(
-            sum(waiting) / gateway_unacked_bytes_max, max(waiting) / shard_unacked_bytes_max
-        )
+        all_bytes = most_bytes = 0
+        for shard in self._shards.values():
+            waiting_bytes = shard.waiting_bytes
+            all_bytes += waiting_bytes
+            most_bytes = max(most_bytes, waiting_bytes)
+        fullest = max(all_bytes / gateway_unacked_bytes_max, most_bytes / shard_unacked_bytes_max)
         if not self.is_paused and fullest >= 1:
             return self._pause()
         if self.is_paused and fullest <= 0.5:
@@ -388,6 +390,7 @@ class GatewayCore:
         effects: list[Effect] = []
         for route in table.shards:
             shard = self._shards.setdefault(route.index, ShardQueue(route.index, self._router))
+            self._shard_by_peer[shard.peer] = shard
             shard.epoch = route.epoch
             effects += _dial(route.name, route.address, route.incarnation)
             if shard.is_blocked:
@@ -406,14 +409,22 @@ class GatewayCore:
         return [*closings, Send("coordinator", Kind.STOPPED, {"name": self.name}), Stopped()]
 
     def _shard_named(self, peer: str) -> ShardQueue | None:
-        _, _, index = peer.rpartition("shard-")
-        return self._shards.get(int(index)) if index.isdigit() else None
+        return self._shard_by_peer.get(peer)
 
 
-def _answer(waiter: Waiter) -> Effect:
-    if waiter.request:
-        return Answer(waiter.connection, waiter.request, HTTP_OK, waiter.results)
-    return WriteClient(waiter.connection, waiter.ack)
+def _answers(waiters: list[Waiter]) -> list[Effect]:
+    """What these chunks' clients hear; acks for one connection go out as one write."""
+    effects: list[Effect] = []
+    acks: dict[int, list[bytes]] = {}
+    for waiter in waiters:
+        if waiter.request:
+            effects.append(Answer(waiter.connection, waiter.request, HTTP_OK, waiter.results))
+        else:
+            acks.setdefault(waiter.connection, []).append(waiter.ack)
+    for connection, parts in acks.items():
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        effects.append(WriteClient(connection, data, len(parts)))
+    return effects
 
 
 def _dial(peer: str, address: str, incarnation: int) -> list[Effect]:

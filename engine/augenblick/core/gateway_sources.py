@@ -125,17 +125,14 @@ class Sources:
 
     def others_min_ms(self, source: OpenSource, watermark_ms: int, now_ms: int) -> int:
         """How far the sources beside this one let the gateway go."""
-        return min(
-            (
-                own_ms
-                for other in self._open.values()
-                if other is not source
-                and other.is_counting
-                and not other.is_idle(self.rules, now_ms)
-                and (own_ms := other.watermark_ms(self.rules)) >= watermark_ms
-            ),
-            default=NO_OTHERS,
-        )
+        least_ms = NO_OTHERS
+        for other in self._open.values():
+            if other is source or not other.is_counting or other.is_idle(self.rules, now_ms):
+                continue
+            own_ms = other.watermark_ms(self.rules)
+            if watermark_ms <= own_ms < least_ms:
+                least_ms = own_ms
+        return least_ms
 
     def note_standstill(self, now_ms: int) -> None:
         """This process stood still: what its sources sent meanwhile is yet to be read."""

@@ -200,10 +200,11 @@ class ShardCore:
                 {"kind": "advance", "watermark_ms": low_ms, "now_ms": int(now_ms)}
             )
             effects.append(self._append(_Pending(outputs), (record,)))
-        if not self._pending:
+        is_heartbeat = now_ms - self._heartbeat_ms >= limits.heartbeat_ms
+        if not self._pending and (is_heartbeat or self._program.metrics):
             effects += self._panes.report(self._kernel.clock_ms)
         effects += self._actors.on_tick(now_ms)
-        if now_ms - self._heartbeat_ms >= limits.heartbeat_ms:
+        if is_heartbeat:
             self._heartbeat_ms = now_ms
             status = msgpack.packb(self.status(now_ms))
             effects.append(Send("coordinator", Kind.HEARTBEAT, {}, status))

@@ -20,6 +20,8 @@ _LENGTH: Final = struct.Struct("<I")
 _HEAD: Final = struct.Struct("<IBBH")
 _AFTER_LENGTH_bytes: Final = _HEAD.size - _LENGTH.size
 
+_pack: Final = msgpack.Packer().pack  # a Packer per call costs more than what it packs
+
 
 def encode(kind: int, header: dict[str, Any], payload: bytes | memoryview = b"") -> bytes:
     """The frame's bytes before the payload; the caller writes the payload behind them, uncopied.
@@ -27,7 +29,7 @@ def encode(kind: int, header: dict[str, Any], payload: bytes | memoryview = b"")
     Raises LimitExceeded if header or frame pass their bounds: the sender has to make smaller
     messages.
     """
-    packed: bytes = msgpack.packb(header) if header else b"\x80"
+    packed: bytes = _pack(header) if header else b"\x80"
     total = _AFTER_LENGTH_bytes + len(packed) + len(payload)
     if len(packed) > limits.link_header_bytes_max:
         raise LimitExceeded(f"a link header of {len(packed)} bytes")
@@ -62,27 +64,28 @@ class Decoder:
 
         Raises LimitExceeded or ProtocolError; the connection cannot go on after that.
         """
-        self._parts.append(data)
-        self._size += len(data)
-        if self._size < self._needed:
-            return []
-        joined = data if len(self._parts) == 1 else b"".join(self._parts)
-        view = memoryview(joined)
+        if self._parts:
+            self._parts.append(data)
+            self._size += len(data)
+            if self._size < self._needed:
+                return []
+            data = b"".join(self._parts)
         messages: list[Message] = []
-        start = 0
-        while True:
-            have = len(view) - start
-            self._needed = self._frame_bytes(view, start) if have >= _LENGTH.size else _LENGTH.size
-            if have < self._needed or have < _LENGTH.size:
+        start, stop = 0, len(data)
+        while stop - start >= _LENGTH.size:
+            needed = self._needed = self._frame_bytes(data, start)
+            if stop - start < needed:
                 break
-            messages.append(_message(view[start : start + self._needed]))
-            start += self._needed
-        self._size = len(view) - start
-        self._parts = [view[start:]] if self._size else []
+            messages.append(_message(data, start, start + needed))
+            start += needed
+        else:
+            self._needed = _LENGTH.size
+        self._size = stop - start
+        self._parts = [memoryview(data)[start:]] if self._size else []
         return messages
 
-    def _frame_bytes(self, view: memoryview, start: int) -> int:
-        total: int = _LENGTH.unpack_from(view, start)[0]
+    def _frame_bytes(self, data: bytes, start: int) -> int:
+        total: int = _LENGTH.unpack_from(data, start)[0]
         if total > self.frame_bytes_max:
             raise LimitExceeded(f"a link frame that announces {total} bytes")
         if total < _AFTER_LENGTH_bytes:
@@ -90,18 +93,18 @@ class Decoder:
         return _LENGTH.size + total
 
 
-def _message(frame: memoryview) -> Message:
-    """Decode one whole frame."""
-    _, kind, version, header_bytes = _HEAD.unpack_from(frame)
+def _message(data: bytes, start: int, stop: int) -> Message:
+    """Decode the whole frame in data[start:stop]."""
+    _, kind, version, header_bytes = _HEAD.unpack_from(data, start)
     if version != PROTOCOL_VERSION:
         raise ProtocolError(f"link frame version {version}; this process speaks {PROTOCOL_VERSION}")
-    end = _HEAD.size + header_bytes
-    if end > len(frame):
+    end = start + _HEAD.size + header_bytes
+    if end > stop:
         raise ProtocolError("a link header that is longer than its frame")
     try:
-        header = msgpack.unpackb(frame[_HEAD.size : end], strict_map_key=False)
+        header = msgpack.unpackb(data[start + _HEAD.size : end], strict_map_key=False)
     except (ValueError, msgpack.UnpackException) as error:
         raise ProtocolError("a link header that is no msgpack map") from error
     if not isinstance(header, dict):
         raise ProtocolError("a link header that is no msgpack map")
-    return Message(kind, header, frame[end:])
+    return Message(kind, header, memoryview(data)[end:stop] if end < stop else b"")

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chunk:
-    """A run of raw events with one carrier, as the router takes them.
+    """A run of raw events with one carrier, as the router takes them; never changed once made (not
+    frozen only because that triples what making one costs).
 
     `data[start:end]` holds the events; when `data` is a connection's receive buffer it stays valid
     only until the next bytes are read. `format` is one of `scanning.ENTRIES`, `RECORDS`, `NDJSON`.

@@ -69,6 +69,7 @@ class ForwardReader:
         self._walker = FrameWalker(handshake_bytes_max if handshake else frame_bytes_max)
         self.greeting = handshake.helo() if handshake else b""
         self.heartbeats = 0
+        self._is_past_handshake = handshake is None
 
     @property
     def is_ready(self) -> bool:
@@ -87,6 +88,11 @@ class ForwardReader:
         ProtocolError (with a coded `reason`) when the bytes are not Forward: the connection is to
         be closed; AuthenticationFailed also carries the last `answer` to send before.
         """
+        if self._is_past_handshake:
+            usual = scanning.packed_frame(data, start, stop)
+            if usual is not None:
+                self._walker.reset()
+                return usual[0], _usual_chunk(data, usual)
         at = start
         tag = b""
         joined: bytearray | None = None
@@ -102,6 +108,7 @@ class ForwardReader:
                 if self._handshake is not None and not self._handshake.is_done:
                     answer = self._handshake.answer(data[at:end])
                     self._walker = FrameWalker(frame_bytes_max)
+                    self._is_past_handshake = self._handshake.is_done
                     return end, Reply(answer)
                 frame = _split(data, at, end)
             except ProtocolError:
@@ -136,6 +143,13 @@ class _Frame:
     options: _Options = _NO_OPTIONS
     refusal: str = ""
     detail: str = ""
+
+
+def _usual_chunk(data: Buffer, usual: tuple[int, bytes, int, int, bytes, bytes, int]) -> Chunk:
+    """The chunk of a frame of the usual form, which native code took apart."""
+    _, tag, start, end, chunk, ack, flags = usual
+    is_warm, is_end = flags & scanning.IS_WARM != 0, flags & scanning.IS_END != 0
+    return Chunk(scanning.ENTRIES, data, start, end, tag, chunk, ack, is_warm, is_end)
 
 
 def _split(data: Buffer, start: int, stop: int) -> _Frame:

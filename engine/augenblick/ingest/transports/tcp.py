@@ -157,11 +157,11 @@ class ForwardConnection(asyncio.BufferedProtocol):
 
     # ---- the owner's requests ----------------------------------------------------------------
 
-    def write(self, data: bytes) -> None:
-        """Send an ack."""
+    def write(self, data: bytes, chunks: int = 1) -> None:
+        """Send the acks of so many chunks."""
         if self._transport is None or self._transport.is_closing():
             return
-        self._unanswered -= 1
+        self._unanswered -= chunks
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > acks_unread_bytes_max:
             self.abort("acks_unread")
