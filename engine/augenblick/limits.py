@@ -57,6 +57,7 @@ delivery_finished_keys_max: Final = 65_536  # final records remembered, so that 
 delivery_outbox_max: Final = 50_000  # deliveries that wait for one action: 115 MB of firings
 delivery_retry_after_ms_max: Final = 3_600_000  # what a target may ask for
 delivery_total_ms_max: Final = 6 * 3_600_000  # from arrival to the last attempt
+outcomes_pause_ms: Final = 5  # outcomes of a delivery wait so long for others to leave with them
 record_outcomes_max: Final = 1_000  # outcomes in one RECORDS_DONE: 17 kB of link_header_bytes_max
 secret_bytes_max: Final = 64 * 1024  # one secret, read from a file
 tail_answer_max: Final = 1_000  # records in one answer of `tail`
@@ -96,7 +97,7 @@ inflate_ratio_max: Final = 200  # output to input; real events reach 10 to 40, a
 
 # gateway: what one gateway keeps
 batch_bytes_max: Final = 256 * 1024  # routed bytes of a shard that are sent without more waiting
-batches_in_flight_max: Final = 8  # unacknowledged batches beyond which the next one grows
+batches_in_flight_max: Final = 4  # unacknowledged batches beyond which the next one grows
 dead_letter_detail_chars_max: Final = 500  # what a gateway says about one refused event
 dead_letter_raw_bytes_max: Final = 64 * 1024  # of one refused event that a gateway hands on
 gateway_dead_letters_bytes_max: Final = 16 * 1024 * 1024  # waiting for delivery, then the oldest go

@@ -13,6 +13,7 @@ from augenblick.actors.delivery_runner import DeliveryRunner
 from augenblick.actors.link_shell import LinkShell
 from augenblick.channels import ChannelSettings
 from augenblick.config.process import DeliverySettings, ProcessSettings
+from augenblick.core.effects import Effect, Send
 from augenblick.link.messages import Kind, Message
 
 
@@ -26,6 +27,7 @@ class DeliveryShell(LinkShell):
         self._incarnation = incarnation
         self._delivery = delivery
         self._runner = DeliveryRunner(self.carry_out_one)
+        self._outcomes: list[Send] = []  # on their way to the senders, together
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -47,6 +49,25 @@ class DeliveryShell(LinkShell):
         self.loop.call_later(limits.heartbeat_ms / 1000, self.heartbeat)
         status = msgpack.packb(self._runner.status(), default=str)
         self.node.send("coordinator", Kind.HEARTBEAT, {}, status)
+
+    def carry_out_one(self, effect: Effect) -> None:
+        """Outcomes leave a few together: no event waits for them, and each message costs both ends
+        as much as a firing's way through here.
+        """
+        if isinstance(effect, Send) and effect.kind == Kind.RECORDS_DONE:
+            if not self._outcomes:
+                self.loop.call_later(limits.outcomes_pause_ms / 1000, self._send_outcomes)
+            self._outcomes.append(effect)
+        else:
+            super().carry_out_one(effect)
+
+    def _send_outcomes(self) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        by_peer: dict[str, list[tuple[int, dict[str, Any], bytes]]] = {}
+        for effect in outcomes:
+            by_peer.setdefault(effect.peer, []).append((effect.kind, effect.header, b""))
+        for peer, messages in by_peer.items():
+            self.node.send_all(peer, messages)
 
     def on_link_up(self, peer: str, hello: dict[str, Any]) -> None:
         """The coordinator wants to know where to find this process."""
@@ -85,6 +106,7 @@ class DeliveryShell(LinkShell):
 
     async def _stop(self) -> None:
         await self._runner.stop(self._delivery.drain_seconds)
+        self._send_outcomes()
         status = msgpack.packb(self._runner.status(), default=str)
         self.node.send("coordinator", Kind.HEARTBEAT, {}, status)
         self.node.send("coordinator", Kind.STOPPED, {"name": self.name})

@@ -35,7 +35,9 @@ class DeliveryRunner:
         self.news = asyncio.Event()  # set when the tail has grown
         self._carry_out = carry_out
         self._channels: dict[str, Channel] = {}
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._attempts: dict[asyncio.Task[None], float] = {}  # until when on the loop's clock
+        self._overdue: set[asyncio.Task[None] | None] = set()
+        self._sweeper: asyncio.TimerHandle | None = None
         self._ended: list[tuple[int, DeliveryFailed | None]] = []
         self._drained: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -77,13 +79,15 @@ class DeliveryRunner:
         self.apply([])
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(drained.wait(), drain_seconds)
-        for task in self._attempts:
+        attempts = list(self._attempts)
+        for task in attempts:
             task.cancel()
-        await asyncio.gather(*self._attempts, return_exceptions=True)
+        await asyncio.gather(*attempts, return_exceptions=True)
         self._report_ended()
         self.apply(self.core.on_stop(self.now_ms()))
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._sweeper):
+            if timer is not None:
+                timer.cancel()
         await self._close()
 
     async def _close(self) -> None:
@@ -139,21 +143,47 @@ class DeliveryRunner:
         self._timer = loop.call_later(delay, lambda: self.apply(self.core.on_tick(self.now_ms())))
 
     def _begin(self, action: str, performs: list[Perform]) -> None:
-        task = asyncio.create_task(self._perform(action, performs))
-        self._attempts.add(task)
-        task.add_done_callback(self._attempts.discard)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._perform(action, performs))
+        self._attempts[task] = loop.time() + limits.delivery_attempt_seconds_max
+        task.add_done_callback(self._forget)
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(limits.delivery_attempt_seconds_max, self._sweep)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._attempts.pop(task, None)
+
+    def _sweep(self) -> None:
+        """Cancel attempts that did not end in their time; one timer serves all of them."""
+        loop = asyncio.get_running_loop()
+        self._sweeper = None
+        for task, deadline in list(self._attempts.items()):  # in order of their beginning
+            if deadline > loop.time():
+                self._sweeper = loop.call_at(deadline, self._sweep)
+                return
+            self._overdue.add(task)
+            task.cancel()
 
     async def _perform(self, action: str, performs: list[Perform]) -> None:
         """Attempts of one action that begin together."""
+        channel = self._channels[action]
         attempts = [Attempt(one.key, one.record, one.attempt) for one in performs]
         failure: DeliveryFailed | None = None
-        outcomes: list[DeliveryFailed | None] = []
+        outcomes: list[DeliveryFailed | None] = [None] * len(performs)
         try:
-            async with asyncio.timeout(limits.delivery_attempt_seconds_max):
-                outcomes = await self._channels[action].deliver_all(attempts)
+            if channel.takes_many:
+                outcomes = await channel.deliver_all(attempts)
+            else:
+                await channel.deliver(attempts[0])
             if len(outcomes) != len(performs):
                 raise ValueError(f"{len(outcomes)} outcomes of {len(performs)} attempts")
-        except TimeoutError:
+        except DeliveryFailed as error:
+            failure = error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task not in self._overdue:
+                raise
+            self._overdue.discard(task)
             failure = DeliveryFailed("the channel did not end the attempt", retryable=True)
         except Exception as error:  # a channel may be someone else's code
             LOG.exception("channel of action %s failed", action)

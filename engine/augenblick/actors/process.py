@@ -18,6 +18,7 @@ from typing import Any
 
 import uvloop
 
+from augenblick.actors import collection
 from augenblick.config.process import DeliverySettings, GatewaySettings, ProcessSettings
 
 LOG = logging.getLogger("augenblick")
@@ -74,6 +75,7 @@ class EngineProcess:
         loop.set_exception_handler(on_error)
         self._shell = self._make_shell()
         await self._shell.start()
+        collection.settle()
         await broken
 
     def _make_shell(self) -> Any:

@@ -233,6 +233,8 @@ class DeliveryCore:
             self._give_up(delivery, "unknown_action", "the plan has no such action", turn)
         elif self._is_stopped:
             self._give_up(delivery, "engine_stopped", "arrived after the engine had stopped", turn)
+        elif target.begin(turn.now_ms):
+            self._perform(delivery, turn)
         else:
             turn.touched.add(action)
             self._make_room(target.add(delivery), turn)
@@ -351,11 +353,20 @@ class DeliveryCore:
     def _start_due(self, action: str, turn: "_Turn") -> None:
         target = self._targets[action]
         while (delivery := target.next_due(turn.now_ms)) is not None:
-            delivery.attempts += 1
-            self._performing[delivery.number] = delivery
-            turn.effects.append(
-                Perform(delivery.number, action, delivery.record, delivery.attempts, delivery.key)
+            self._perform(delivery, turn)
+
+    def _perform(self, delivery: Delivery, turn: "_Turn") -> None:
+        delivery.attempts += 1
+        self._performing[delivery.number] = delivery
+        turn.effects.append(
+            Perform(
+                delivery.number,
+                delivery.action,
+                delivery.record,
+                delivery.attempts,
+                delivery.key,
             )
+        )
 
     def _arm(self, turn: "_Turn") -> None:
         wakes = [target.wake_ms() for target in self._targets.values()]

@@ -82,6 +82,17 @@ class Target:
             self._by_age = sorted(self._waiting)
         return oldest
 
+    def begin(self, now_ms: float) -> bool:
+        """Room for one that need not wait: nothing waits before it, and it may be performed now."""
+        if (
+            self._waiting
+            or self.performing >= self.concurrency_max
+            or now_ms < self.paused_until_ms
+        ):
+            return False
+        self.performing += 1
+        return True
+
     def put_back(self, delivery: Delivery) -> Delivery | None:
         """Let one whose attempt failed wait again; the oldest may have to leave, as in `add`."""
         self.performing -= 1

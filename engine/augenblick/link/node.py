@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
@@ -112,6 +112,15 @@ class LinkNode:
         if connection is None:
             return False
         connection.write(encode(kind, header, payload), payload)
+        return True
+
+    def send_all(self, peer: str, messages: Iterable[tuple[int, dict[str, Any], bytes]]) -> bool:
+        """Write several small messages (kind, header, payload) to a peer at once, in order."""
+        connection = self._open.get(peer)
+        if connection is None:
+            return False
+        frames = [encode(*message) + message[2] for message in messages]
+        connection.write(b"".join(frames), b"")
         return True
 
     def set_epoch(self, epoch: int) -> None:

@@ -122,12 +122,12 @@ def test_when_the_queue_is_full_the_oldest_leaves_as_a_dead_letter() -> None:
     items = [item(f"k{number}", "hook") for number in range(6)]
     out.take(out.core.on_records("s", 1, items, 0))
     out.store(1)
-    assert reasons(out.letters) == ["outbox_full"] * 3
-    assert [letter["firing"]["id"] for letter in out.letters] == ["k0", "k1", "k2"]
+    assert reasons(out.letters) == ["outbox_full"] * 2
+    assert [letter["firing"]["id"] for letter in out.letters] == ["k1", "k2"]
     while out.performing:
         out.end_all(None, 2)
-    assert [effect.key for effect in out.performed] == ["k3", "k4", "k5"]
-    assert out.outcomes["s", 1][0] == "dead_letter"
+    assert [effect.key for effect in out.performed] == ["k0", "k3", "k4", "k5"]
+    assert out.outcomes["s", 1][1] == "dead_letter"
     assert out.outcomes["s", 1][5] == "delivered"
 
 

@@ -272,6 +272,7 @@ def test_an_incarnation_is_raised_above_what_a_shard_knows():
 
 def test_too_much_unacknowledged_pauses_everybody(gateway, monkeypatch):
     monkeypatch.setattr(gateway_module, "shard_unacked_bytes_max", 1000)
+    monkeypatch.setattr("augenblick.core.gateway_shards.batches_in_flight_max", 20)
     gateway.core.on_opened(2, "other", gateway.now)
     user = user_of_shard(0)
     sent = []

@@ -85,11 +85,11 @@ def test_acks_release_waiters_that_have_no_other_shard(queue):
 
 
 def test_an_ack_counts_for_all_before(queue):
-    for number in range(5):
+    for number in range(batches_in_flight_max):
         put(queue, mark(number))
         list(queue.flush(FACTS))
-    list(queue.acknowledge(4))
-    assert [sent.header["seq"] for sent in queue.resend()] == [5]
+    list(queue.acknowledge(batches_in_flight_max - 1))
+    assert [sent.header["seq"] for sent in queue.resend()] == [batches_in_flight_max]
 
 
 def test_resends_keep_numbers_and_facts_and_take_the_new_epoch(queue):
