@@ -25,7 +25,8 @@ cdef bint close_window(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t end_ms, Value* value
 ) noexcept nogil
 
-# Take out the panes of which every window ends at or before `end_ms`; the cell goes with the last.
-cdef void purge_window(
+# Take out the panes of which every window ends at or before `end_ms`.  True: the cell went with the
+# last.
+cdef bint purge_window(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t end_ms
 ) noexcept nogil

@@ -16,8 +16,7 @@ from augenblick_native.record cimport (
 from augenblick_native.state cimport NO_TIME_MS
 
 
-# Take out the panes of which every window ends at or before `end_ms`; the cell goes with the last.
-cdef void purge_window(
+cdef bint purge_window(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t end_ms
 ) noexcept nogil:
     cdef uint32_t header = header_bytes(rule)
@@ -41,12 +40,14 @@ cdef void purge_window(
         entries_drop(machine, offset, header, NO_TIME_MS, plus(start_ms, rule.pane_ms - 1))
     if payload_bytes(machine.keeper.user, offset) == header:
         remove_cell(machine.keeper.user, offset)
-    elif rule.window == WINDOW_HOPPING:
+        return True
+    if rule.window == WINDOW_HOPPING:
         if rule.stride:
             memcpy(&start_ms, payload(machine.keeper.user, offset) + header, 8)
         else:
             start_ms = floor_to(entries_next_ms(machine, offset, header, NO_TIME_MS), rule.pane_ms)
         header_of(machine, offset)[0] = max(start_ms, floor_to(end_ms, rule.pane_ms)) + rule.pane_ms
+    return False
 
 
 cdef void merge_session(Machine* machine, uint32_t serial, uint32_t merged) noexcept nogil:

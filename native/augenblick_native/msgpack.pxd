@@ -46,6 +46,13 @@ cdef inline Value missing() noexcept nogil:
     return value
 
 
+# A text with its head, both where read_value found them; NULL: not the shortest form, or long.
+cdef inline const uint8_t* packed_text(const Value* text) noexcept nogil:
+    if text.kind == VALUE_STR and text.size < 32 and (text.data - 1)[0] == (0xA0 | text.size):
+        return text.data - 1
+    return NULL
+
+
 # True if [data, data + size) is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at
 # most U+10FFFF).
 cdef bint is_utf8(const uint8_t* data, size_t size) noexcept nogil

@@ -20,6 +20,11 @@ cdef Value evaluate(
     Machine* machine, Moment* moment, int32_t code, const Readers* readers
 ) noexcept nogil
 
+# Is the result true?
+cdef bint holds(
+    Machine* machine, Moment* moment, int32_t code, const Readers* readers
+) noexcept nogil
+
 # The where-condition of a selector for the event (it sees no state); the answer is kept for the
 # event.
 cdef bint selects_by_code(Machine* machine, Event* event, int32_t selector) noexcept nogil

@@ -16,48 +16,17 @@ from augenblick_native.decode cimport operand
 from augenblick_native.msgpack cimport (
     VALUE_INT, VALUE_LIST, VALUE_STR, missing, read_array_header, read_value,
 )
-from augenblick_native.program cimport STACK_VALUES_MAX, Code
+from augenblick_native.program cimport (
+    OP_ABS, OP_ADD, OP_AND_JUMP, OP_CONST, OP_CONTAINS, OP_DIV, OP_END, OP_EQ, OP_EXISTS,
+    OP_FEATURE, OP_FIELD, OP_FIELD_OF, OP_GE, OP_GT, OP_IN, OP_IN_VALUE, OP_LE, OP_LOWER, OP_LT,
+    OP_MAX, OP_METRIC, OP_MIN, OP_MUL, OP_NE, OP_NEG, OP_NOT, OP_OR_JUMP, OP_OWN, OP_OWN_OF,
+    OP_ROUND, OP_SEGMENT, OP_SUB, STACK_VALUES_MAX, Code,
+)
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.values cimport (
     as_float, comparable, has_value, is_number, is_true, of_bool, of_float, of_int, of_text, order,
     same_value,
 )
-
-cdef enum Op:                           # engine/augenblick/plan/program.py: Op
-    OP_END
-    OP_CONST
-    OP_FIELD
-    OP_OWN
-    OP_FIELD_OF
-    OP_OWN_OF
-    OP_FEATURE
-    OP_SEGMENT
-    OP_METRIC
-    OP_ADD
-    OP_SUB
-    OP_MUL
-    OP_DIV
-    OP_NEG
-    OP_ABS
-    OP_ROUND
-    OP_MIN
-    OP_MAX
-    OP_EQ
-    OP_NE
-    OP_LT
-    OP_LE
-    OP_GT
-    OP_GE
-    OP_IN
-    OP_IN_VALUE
-    OP_NOT
-    OP_AND_JUMP
-    OP_OR_JUMP
-    OP_EXISTS
-    OP_LOWER
-    OP_STARTSWITH
-    OP_CONTAINS
-
 
 cdef extern from *:
     bint add_overflows "__builtin_add_overflow"(int64_t, int64_t, int64_t*) noexcept nogil
@@ -108,6 +77,12 @@ cdef Value unary(int op, const Value* one) noexcept nogil:
 
 cdef bint compare(int op, const Value* one, const Value* other) noexcept nogil:
     cdef int ordered
+    if one.kind == VALUE_INT and other.kind == VALUE_INT and op >= OP_LT:
+        if op == OP_GE:
+            return one.integer >= other.integer
+        if op == OP_GT:
+            return one.integer > other.integer
+        return one.integer <= other.integer if op == OP_LE else one.integer < other.integer
     if not comparable(one, other):
         return False
     if op == OP_EQ:
@@ -274,6 +249,20 @@ cdef Value evaluate(
             top -= 1
             stack[top] = of_bool(found)
     return stack[top] if top >= 0 else missing()
+
+
+cdef bint holds(
+    Machine* machine, Moment* moment, int32_t code, const Readers* readers
+) noexcept nogil:
+    cdef const Code* program = &machine.plan.codes[code]
+    cdef Value value
+    if program.compares and readers != NULL:
+        value = readers.feature(machine, moment, <int32_t>(program.words[0] >> 8))
+        return compare(
+            <int>program.compares, &value, &machine.plan.consts[program.words[1] >> 8]
+        )
+    value = evaluate(machine, moment, code, readers)
+    return is_true(&value)
 
 
 cdef bint selects_by_code(Machine* machine, Event* event, int32_t selector) noexcept nogil:

@@ -1,7 +1,9 @@
 # The plan's program as C tables.  Made once by Program, read-only afterwards, shared by every
 # kernel call.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
+from augenblick_native.hash cimport tail_word
 from augenblick_native.msgpack cimport Value
 
 cdef enum:
@@ -48,6 +50,42 @@ cdef enum TimerMode:
     TIMER_KEEP
 
 
+cdef enum Op:                           # a word's low byte; engine/augenblick/plan/program.py: Op
+    OP_END
+    OP_CONST
+    OP_FIELD
+    OP_OWN
+    OP_FIELD_OF
+    OP_OWN_OF
+    OP_FEATURE
+    OP_SEGMENT
+    OP_METRIC
+    OP_ADD
+    OP_SUB
+    OP_MUL
+    OP_DIV
+    OP_NEG
+    OP_ABS
+    OP_ROUND
+    OP_MIN
+    OP_MAX
+    OP_EQ
+    OP_NE
+    OP_LT
+    OP_LE
+    OP_GT
+    OP_GE
+    OP_IN
+    OP_IN_VALUE
+    OP_NOT
+    OP_AND_JUMP
+    OP_OR_JUMP
+    OP_EXISTS
+    OP_LOWER
+    OP_STARTSWITH
+    OP_CONTAINS
+
+
 # A run of indexes inside Plan.lists.
 cdef struct Span:
     uint32_t at
@@ -60,6 +98,8 @@ cdef struct Text:
 cdef struct Code:
     const uint32_t* words
     uint32_t size
+    # the comparison, where the code is just FEATURE, CONST and that; else 0
+    uint32_t compares
 
 cdef struct FieldRule:
     bint in_context             # else in props
@@ -246,12 +286,22 @@ cdef inline int32_t find_name(
         at = (at + 1) & table.mask
 
 
+# For short names: word by word, without a call.
 cdef inline bint same_bytes(const uint8_t* left, const uint8_t* right, size_t size) noexcept nogil:
-    cdef size_t index
-    for index in range(size):
-        if left[index] != right[index]:
+    cdef uint64_t one, other
+    cdef size_t whole_size = size
+    while size >= 8:
+        memcpy(&one, left, 8)
+        memcpy(&other, right, 8)
+        if one != other:
             return False
-    return True
+        left += 8
+        right += 8
+        size -= 8
+    return (
+        size == 0
+        or tail_word(left + size, size, whole_size) == tail_word(right + size, size, whole_size)
+    )
 
 
 # True if an event of this id (-1: a name that no rule names) is named by the selector.

@@ -180,6 +180,11 @@ cdef class Program:
                 words[at] = word
             plan.codes[index].words = words
             plan.codes[index].size = len(code)
+            if (
+                len(code) == 4 and words[0] & 0xFF == OP_FEATURE and words[1] & 0xFF == OP_CONST
+                and OP_EQ <= words[2] & 0xFF <= OP_GE and words[3] & 0xFF == OP_END
+            ):
+                plan.codes[index].compares = words[2] & 0xFF
         plan.selector_count = len(source.selectors)
         plan.selectors = <SelectorRule*>self._table(plan.selector_count, sizeof(SelectorRule))
         cdef bytearray named = bytearray((plan.event_count + 1) * plan.selector_count + 1)

@@ -5,26 +5,22 @@ from libc.string cimport memset
 from augenblick_native.firing cimport fire_event, group_for, rises_first, set_group, user_readers
 from augenblick_native.listing cimport listed
 from augenblick_native.machine cimport Group, Moment
-from augenblick_native.msgpack cimport Value
-from augenblick_native.predicate cimport evaluate, selects
+from augenblick_native.predicate cimport holds, selects
 from augenblick_native.program cimport FIRE_EACH, FIRE_ONCE
-from augenblick_native.values cimport is_true
 
 
 # The condition at an instant, for the event's group; without the event its fields are absent.
-cdef bint holds_at(
+cdef inline bint holds_at(
     Machine* machine, const TriggerRule* rule, const Event* event, int64_t at_ms, bint with_event
 ) noexcept nogil:
     cdef Moment moment
     cdef Group group
-    cdef Value truth
     memset(&moment, 0, sizeof(Moment))
     group_for(machine, rule, event, &group)
     set_group(&moment, &group)
     moment.event = event if with_event else NULL
     moment.at_ms = at_ms
-    truth = evaluate(machine, &moment, rule.when, user_readers())
-    return is_true(&truth)
+    return holds(machine, &moment, rule.when, user_readers())
 
 
 cdef bint is_fed(Machine* machine, const TriggerRule* rule, Event* event) noexcept nogil:

@@ -8,11 +8,12 @@ pane's start | sliding:
 see sliding.pyx.  first, last and list keep entries (entries.pyx) behind the same headers.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from augenblick_native.aggregates.fixed cimport fixed_add
 from augenblick_native.buffer cimport buffer_room
 from augenblick_native.closing cimport note_next_end, purge_window
+from augenblick_native.decode cimport operand
 from augenblick_native.entries cimport entries_add, entries_count, entries_drop, entries_trim
 from augenblick_native.hash cimport name_hash
 from augenblick_native.layout cimport header_bytes, header_of, is_closed, pane_for
@@ -20,14 +21,14 @@ from augenblick_native.machine cimport (
     COUNT_GROUPS_EVICTED, COUNT_SINCE_IGNORED, COUNT_STATE_FULL, COUNT_VALUES_TOO_LONG,
     GROUP_BYTES_MAX, VALUE_BYTES_MAX, FieldGroup, floor_to, plus,
 )
-from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, VALUE_OTHER
+from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, VALUE_OTHER, packed_text
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport (
     AGGREGATE_COUNT, AGGREGATE_LAST, OPERAND_NONE, WINDOW_HOPPING, WINDOW_LIFETIME, WINDOW_SESSION,
     WINDOW_SINCE, WINDOW_SLIDING, WINDOW_TUMBLING,
 )
 from augenblick_native.record cimport (
-    add_cell, cell_at, find_cell, group_head, next_cell, payload, remove_cell,
+    add_cell, cell_at, find_cell, group_head, next_cell, payload, payload_bytes, remove_cell,
 )
 from augenblick_native.session cimport session_holding
 from augenblick_native.sliding cimport sliding_add
@@ -51,39 +52,73 @@ cdef bint group_of(Machine* machine, const Value* value, Group* group) noexcept 
     return True
 
 
-cdef bint event_group(
+cdef bint make_event_group(
     Machine* machine, const Event* event, int32_t index, Group* group
 ) noexcept nogil:
     cdef FieldGroup* kept
     cdef Value value
     memset(group, 0, sizeof(Group))
     if index < 0:
-        if index == OPERAND_NONE:
-            return False
         value = operand(event, index)
         return group_of(machine, &value, group)
     kept = &event.groups[index]
-    if kept.generation != event.generation:
+    kept.generation = event.generation
+    kept.group.data = NULL if event.derived else packed_text(&event.fields[index])
+    if kept.group.data != NULL:             # a client's text stands in the batch as it is wanted
+        kept.group.size = <uint16_t>(event.fields[index].size + 1)
+        kept.group.hashed = <uint32_t>name_hash(kept.group.data, kept.group.size)
+        kept.is_group = True
+    else:
         memset(&kept.group, 0, sizeof(Group))
         kept.is_group = group_of(machine, &event.fields[index], &kept.group)
-        kept.generation = event.generation
     group[0] = kept.group
     return kept.is_group
 
 
-# The cell of the group, made if need be; the least recently touched group leaves when there are too
-# many.  0: full.
+# The cell of the group, made if need be, without the panes that nobody can reach any more.
+# 0: full.
 cdef uint32_t cell_for(
-    Machine* machine, const FeatureRule* rule, const Group* group, bint* fresh
+    Machine* machine, const FeatureRule* rule, const Group* group
 ) noexcept nogil:
     cdef uint32_t offset = find_cell(
         machine.keeper.user, rule.slot, group.data, group.size, group.hashed
     )
+    if (
+        offset and (rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING)
+        and machine.clock_ms != NO_TIME_MS and may_be_closed(machine, rule, offset)
+        and purge_window(machine, rule, offset, machine.clock_ms - 1 + machine.closing)
+    ):
+        offset = 0
+    if offset == 0:
+        offset = make_cell(machine, rule, group)
+    if offset and group.data != NULL:
+        machine.keeper.user.stamp += 1
+        group_head(cell_at(machine.keeper.user, offset)).touched = machine.keeper.user.stamp
+    return offset
+
+
+# False: not even the window of the cell's first pane is closed.
+cdef inline bint may_be_closed(
+    Machine* machine, const FeatureRule* rule, uint32_t offset
+) noexcept nogil:
+    cdef int64_t first_ms
+    if rule.stride == 0 or rule.emitted:
+        return True
+    if payload_bytes(machine.keeper.user, offset) == header_bytes(rule):
+        return False
+    memcpy(&first_ms, payload(machine.keeper.user, offset) + header_bytes(rule), 8)
+    return is_closed(machine, plus(first_ms, rule.size_ms))
+
+
+# A new cell; the least recently touched group leaves when there are too many.  0: full.
+cdef uint32_t make_cell(
+    Machine* machine, const FeatureRule* rule, const Group* group
+) noexcept nogil:
+    cdef uint32_t offset = 0
     cdef uint32_t oldest = 0
     cdef uint32_t groups = 0
-    cdef uint32_t size
-    fresh[0] = offset == 0
-    if offset == 0 and group.data != NULL:
+    cdef uint32_t size = header_bytes(rule)
+    if group.data != NULL:
         offset = next_cell(machine.keeper.user, rule.slot, 0)
         while offset:
             if cell_at(machine.keeper.user, offset).group_bytes:
@@ -99,18 +134,11 @@ cdef uint32_t cell_for(
         if groups >= rule.by_max:
             remove_cell(machine.keeper.user, oldest)
             machine.counters[COUNT_GROUPS_EVICTED] += 1
-    if fresh[0]:
-        size = header_bytes(rule)
-        if rule.stride and (rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE):
-            size += rule.stride
-        offset = add_cell(&machine.keeper, rule.slot, group.data, group.size, group.hashed, size)
-        if offset == 0:
-            return 0
-        if header_bytes(rule):
-            header_of(machine, offset)[0] = NO_TIME_MS if rule.window == WINDOW_SINCE else NEVER_MS
-    if group.data != NULL:
-        machine.keeper.user.stamp += 1
-        group_head(cell_at(machine.keeper.user, offset)).touched = machine.keeper.user.stamp
+    if rule.stride and (rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE):
+        size += rule.stride
+    offset = add_cell(&machine.keeper, rule.slot, group.data, group.size, group.hashed, size)
+    if offset and header_bytes(rule):
+        header_of(machine, offset)[0] = NO_TIME_MS if rule.window == WINDOW_SINCE else NEVER_MS
     return offset
 
 
@@ -159,13 +187,15 @@ cdef inline bint taken_value(
     return True
 
 
-cdef bint fits(Machine* machine, const FeatureRule* rule, const Event* event) noexcept nogil:
+cdef inline bint fits(
+    Machine* machine, const FeatureRule* rule, const Event* event, int64_t pane_ms
+) noexcept nogil:
     """False where the event's window is closed already, or a later reset has emptied the
     feature."""
     if rule.window == WINDOW_SESSION:
         return event.session_serial != 0
     if rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
-        return not is_closed(machine, plus(floor_to(event.time_ms, rule.pane_ms), rule.size_ms))
+        return not is_closed(machine, plus(pane_ms, rule.size_ms))
     if rule.window == WINDOW_SLIDING:
         return event.time_ms > plus(machine.clock_ms, -rule.size_ms)
     if rule.window == WINDOW_SINCE:
@@ -177,8 +207,9 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
     cdef Value value = missing()
     cdef Group group
     cdef uint32_t offset
-    cdef bint fresh
     cdef bint done
+    # of the event, in a tumbling or hopping feature
+    cdef int64_t pane_ms = NO_TIME_MS
     if not selects(machine, event, rule.selector):
         return FED_NOT
     if rule.window == WINDOW_SINCE and selects(machine, event, rule.reset_selector):
@@ -187,24 +218,24 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
         return FED_NOT
     if not event_group(machine, event, rule.by, &group) and rule.by != OPERAND_NONE:
         return FED_NOT
-    if not fits(machine, rule, event):
+    if rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
+        pane_ms = floor_to(event.time_ms, rule.pane_ms)
+    if not fits(machine, rule, event, pane_ms):
         if rule.window == WINDOW_SINCE and not dry:
             machine.counters[COUNT_SINCE_IGNORED] += 1
         return FED_LATE
     if dry:
         return FED_TAKEN
-    if rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
-        purge_closed(machine, rule, &group)
-    offset = cell_for(machine, rule, &group, &fresh)
+    offset = cell_for(machine, rule, &group)
     if offset == 0:
         machine.counters[COUNT_STATE_FULL] += 1
         return FED_FULL
     if rule.window == WINDOW_HOPPING:
-        note_next_end(machine, rule, offset, floor_to(event.time_ms, rule.pane_ms))
+        note_next_end(machine, rule, offset, pane_ms)
     if rule.window == WINDOW_SLIDING and rule.stride:
         done = sliding_add(machine, rule, offset, event.time_ms, &value)
     elif rule.stride:
-        done = feed_fixed(machine, rule, offset, event, &value)
+        done = feed_fixed(machine, rule, offset, event, pane_ms, &value)
     else:
         done = feed_entries(machine, rule, offset, event, &value)
     if not done:
@@ -213,9 +244,9 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
     return FED_TAKEN
 
 
-cdef bint feed_fixed(
+cdef inline bint feed_fixed(
     Machine* machine, const FeatureRule* rule, uint32_t offset, const Event* event,
-    const Value* value
+    int64_t pane_ms, const Value* value
 ) noexcept nogil:
     cdef uint8_t* state
     if rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE:
@@ -223,7 +254,7 @@ cdef bint feed_fixed(
     elif rule.window == WINDOW_SESSION:
         state = pane_for(machine, rule, offset, event.session_serial)
     else:
-        state = pane_for(machine, rule, offset, floor_to(event.time_ms, rule.pane_ms))
+        state = pane_for(machine, rule, offset, pane_ms)
     if state == NULL:
         return False
     fixed_add(rule.aggregate, state, value)
@@ -257,14 +288,3 @@ cdef bint feed_entries(
             machine, rule, offset, header, pane_ms, pane_ms + rule.pane_ms - 1, rule.list_max
         )
     return True
-
-
-# Panes of which every window is closed and, where emitted, has left.
-cdef void purge_closed(
-    Machine* machine, const FeatureRule* rule, const Group* group
-) noexcept nogil:
-    cdef uint32_t offset = find_cell(
-        machine.keeper.user, rule.slot, group.data, group.size, group.hashed
-    )
-    if offset and machine.clock_ms != NO_TIME_MS:
-        purge_window(machine, rule, offset, machine.clock_ms - 1 + machine.closing)
