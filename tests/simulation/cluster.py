@@ -166,9 +166,10 @@ class GatewayNode(Node):
 
     is_paused = False
 
-    def _ack(self, ack: bytes) -> None:
+    def _ack(self, acks: bytes) -> None:
         if self.is_alive:
-            self.cluster.client.on_ack(struct.unpack("<I", ack)[0])
+            for (number,) in struct.iter_unpack("<I", acks):
+                self.cluster.client.on_ack(number)
 
 
 class Client:

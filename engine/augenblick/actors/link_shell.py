@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Any
 
 from augenblick import limits
@@ -115,10 +114,6 @@ class LinkShell:
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:
         """Make a journal record durable; only shards have a journal."""
         raise OurError(f"{self.name} has no journal")
-
-    def announce(self, facts: dict[str, Any]) -> None:
-        """Name these facts in the hello of later connections."""
-        self.node.identity = replace(self.node.identity, facts=facts)
 
     # ---- the link node's reports ---------------------------------------------------------------
 

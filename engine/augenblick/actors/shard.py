@@ -49,11 +49,11 @@ class ShardShell(LinkShell):
             epoch=self._epoch,
             address=self.address,
         )
+        self.node.facts = self.core.facts
         self.open()
 
     def tick(self) -> None:
-        """Name the clock in later hellos, give a sign of life, then tick."""
-        self.announce(self.core.facts())
+        """Give a sign of life, then tick."""
         if self.loop.time() - self._touched > _TOUCH_SECONDS:
             self._touched = self.loop.time()
             self._lock.touch()

@@ -21,7 +21,7 @@ class Outputs:
     `releases`: `{"record", "actions", "shadow"}` in order of release. `matches`: per custom trigger
     the firing-shaped records of its matching events. `panes`: metric panes whose windows closed.
     `records`: for each release the index of the event that released it (-1: the clock alone);
-    `refused`: the same for `dead_letters`. `rises`: where the clock rose, see `blocks.RISE`.
+    `refused`: the same for `dead_letters`.
     """
 
     releases: list[dict[str, Any]] = field(default_factory=list)
@@ -30,7 +30,12 @@ class Outputs:
     panes: list[PaneRow] = field(default_factory=list)
     records: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
-    rises: Any = ()
+    rises_slab: Any = b""
+
+    @property
+    def rises(self) -> Any:
+        """Where the clock rose, as an array of `blocks.RISE`."""
+        return blocks.rises_of(self.rises_slab)
 
 
 class Kernel:
@@ -118,7 +123,7 @@ class Kernel:
         return self._native.next_deadline_ms
 
     def _outputs(self, block: Block) -> Outputs:
-        out = Outputs(rises=blocks.rises_of(block.rises))
+        out = Outputs(rises_slab=block.rises)
         if len(block.rows):
             self._add_rows(block, out)
         if len(block.panes):

@@ -41,6 +41,7 @@ class _Gateway:
     """One gateway's batches so far: those of its latest incarnation."""
 
     incarnation: int
+    number: int
     last_seq: int = 0
 
 
@@ -160,7 +161,7 @@ class ShardCore:
             return [self._refuse(peer, seq, "epoch")]
         gateway = self._gateways.get(peer)
         if gateway is None or gateway.incarnation < incarnation:
-            gateway = self._gateways[peer] = _Gateway(incarnation)
+            gateway = self._gateways[peer] = _Gateway(incarnation, int(peer.rpartition("-")[2]))
             self._clocks.on_new(peer)
         if gateway.incarnation > incarnation:
             return [self._refuse(peer, seq, "incarnation")]
@@ -171,9 +172,8 @@ class ShardCore:
         gateway.last_seq = seq
         if len(payload) >= _MARK_WATERMARK.size:
             self._panes.on_first_mark(_MARK_WATERMARK.unpack_from(payload)[0])
-        number = int(peer.rpartition("-")[2])
         outputs = self._kernel.apply(
-            payload, number, incarnation, self._clocks.cap_ms(peer), int(now_ms)
+            payload, gateway.number, incarnation, self._clocks.cap_ms(peer), int(now_ms)
         )
         self._clocks.on_batch(peer, header)
         record = msgpack.packb({"kind": "batch", **header, "now_ms": int(now_ms)})
@@ -188,7 +188,7 @@ class ShardCore:
             if pending.gateway:
                 effects.append(Send(pending.gateway, Kind.BATCH_ACK, {"seq": pending.seq}))
             effects += self._release_outputs(pending, now_ms)
-        return [*effects, *self._end_if_done()]
+        return effects + self._end_if_done() if self._is_stopping else effects
 
     def on_tick(self, now_ms: float) -> list[Effect]:
         """Move the clock when a gateway has gone, report panes and, once a second, status."""
@@ -263,7 +263,8 @@ class ShardCore:
 
     def _release_outputs(self, pending: _Pending, now_ms: float) -> list[Effect]:
         outputs = pending.outputs
-        self._panes.add(outputs.panes)
+        if outputs.panes:
+            self._panes.add(outputs.panes)
         effects = self._release(outputs.releases, pending.received_us, now_ms)
         effects += self._keep_letters(outputs.dead_letters)
         for trigger, matches in outputs.matches.items():

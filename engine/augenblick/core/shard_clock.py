@@ -54,20 +54,19 @@ class GatewayClocks:
         """A batch was applied: `watermark_ms` is that of its last mark, `is_running` says whether
         the gateway has a source or a clock that goes on by itself.
         """
-        clock = self._clocks.setdefault(gateway, _Clock())
+        clock = self._clocks.get(gateway)
+        if clock is None:
+            clock = self._clocks[gateway] = _Clock()
         clock.watermark_ms = max(clock.watermark_ms, header["watermark_ms"])
         clock.holds = header["is_running"]
 
     def cap_ms(self, gateway: str) -> int:
         """The smallest watermark of all other gateways that hold the clock; NO_CAP if none does."""
-        return min(
-            (
-                clock.watermark_ms
-                for name, clock in self._clocks.items()
-                if name != gateway and clock.holds
-            ),
-            default=NO_CAP,
-        )
+        cap_ms = NO_CAP
+        for name, clock in self._clocks.items():
+            if clock.holds and clock.watermark_ms < cap_ms and name != gateway:
+                cap_ms = clock.watermark_ms
+        return cap_ms
 
     def low_ms(self, now_ms: float) -> int | None:
         """The smallest watermark of all gateways that hold the clock; None if none does."""

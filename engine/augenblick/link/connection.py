@@ -9,7 +9,7 @@ owner.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from augenblick import limits
 from augenblick.errors import ProtocolError
@@ -19,6 +19,9 @@ from augenblick.link.messages import Kind, Message
 
 if TYPE_CHECKING:
     from augenblick.link.node import LinkNode
+
+
+_CLOSED_BY_PEER: Final = "the peer closed the connection"
 
 
 class LinkConnection(asyncio.Protocol):
@@ -38,7 +41,7 @@ class LinkConnection(asyncio.Protocol):
         self._node = node
         self._decoder = Decoder(limits.link_handshake_bytes_max)
         self._handshake = Handshake(
-            node.identity,
+            node.current_identity(),
             node.key,
             node.nonce(NONCE_bytes),
             dialled=dialled,
@@ -46,7 +49,7 @@ class LinkConnection(asyncio.Protocol):
             expected_incarnation=expected_incarnation,
         )
         self._transport: asyncio.Transport | None = None
-        self._reason = "the peer closed the connection"
+        self._reason = _CLOSED_BY_PEER
         self._loop = asyncio.get_running_loop()
         self._made = self._heard = self._sent = self._loop.time()
 
@@ -66,13 +69,16 @@ class LinkConnection(asyncio.Protocol):
         self._heard = self._loop.time()
         try:
             for message in self._decoder.feed(data):
-                self._on_message(message)
+                if self.peer is None or self._reason != _CLOSED_BY_PEER:
+                    self._on_stranger(message)
+                elif message.kind != Kind.PING:
+                    self._node.owner.on_link_message(self.peer, message)
         except ProtocolError as error:
             self.end(str(error))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
-        if exc is not None and self._reason == "the peer closed the connection":
+        if exc is not None and self._reason == _CLOSED_BY_PEER:
             self._reason = str(exc) or type(exc).__name__
         if not self.closed.done():
             self.closed.set_result(None)
@@ -115,12 +121,9 @@ class LinkConnection(asyncio.Protocol):
             self._reason = reason
             self._transport.abort()
 
-    def _on_message(self, message: Message) -> None:
-        if self._transport is None or self._reason != "the peer closed the connection":
-            return
-        if self.peer is not None:
-            if message.kind != Kind.PING:
-                self._node.owner.on_link_message(self.peer, message)
+    def _on_stranger(self, message: Message) -> None:
+        """A message before the handshake is complete, or after the connection was given up."""
+        if self._transport is None or self._reason != _CLOSED_BY_PEER:
             return
         answers = self._handshake.on_message(message)
         hello: dict[str, Any] | None = self._handshake.peer

@@ -56,6 +56,7 @@ class LinkNode:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.identity = identity
+        self.facts: Callable[[], dict[str, Any]] | None = None  # for the hello of each connection
         self.key = link_key(secret)
         self.owner = owner
         self.nonce = nonce
@@ -122,6 +123,10 @@ class LinkNode:
         frames = [encode(*message) + message[2] for message in messages]
         connection.write(b"".join(frames), b"")
         return True
+
+    def current_identity(self) -> Identity:
+        """What a connection that begins now says of this process."""
+        return self.identity if self.facts is None else replace(self.identity, facts=self.facts())
 
     def set_epoch(self, epoch: int) -> None:
         """Name this epoch in the hello of later connections."""
