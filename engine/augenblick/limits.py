@@ -9,7 +9,12 @@ from typing import Final
 # checkpoint: snapshots of key groups
 checkpoint_live_share_min: Final = 0.3  # live bytes of a pack; below, they move and it is removed
 checkpoint_pack_bytes_max: Final = 16 * 1024 * 1024  # one file, or one larger snapshot
+checkpoint_replay_events_max: Final = 1_000_000  # a crash replays no more: each unit goes in turn
+checkpoint_round_ms: Final = 60_000  # every unit once, where few events come
+checkpoint_set_bytes_max: Final = 16 * 1024 * 1024  # snapshots held before they are written together
+checkpoint_set_ms_max: Final = 5_000  # likewise, the time
 checkpoint_snapshot_bytes_max: Final = 2 * 1024 * 1024 * 1024  # one key group: 8 M users of 256 B
+checkpoint_tick_bytes_max: Final = 512 * 1024  # snapshots in one tick: well below a millisecond
 
 # client: our own Forward client
 client_ack_seconds_max: Final = 30.0  # without an ack, until the connection is made anew
@@ -119,10 +124,13 @@ http_keep_alive_seconds: Final = 30  # an idle connection stays open
 journal_commit_bytes_max: Final = 8 * 1024 * 1024  # records written and synced together
 journal_full_retry_seconds: Final = 0.5  # between attempts to write on a full disk
 journal_pending_bytes_max: Final = 256 * 1024 * 1024  # for a disk that stands; then refused
+journal_quiet_seconds: Final = 1.0  # without a record; then a mark names the last commit durable
 journal_record_bytes_max: Final = 16 * 1024 * 1024  # one record: a link frame has no more
 journal_search_bytes_max: Final = 1024 * 1024 * 1024  # checked for proof that damage is no torn end
 journal_segment_bytes: Final = 64 * 1024 * 1024  # one file, made whole before its first record
 journal_sync_seconds: Final = 1.0  # durability `os`: a lost machine costs no more than this
+journal_unanswered_bytes_max: Final = 64 * 1024 * 1024  # applied, not durable; then batches wait
+recovery_turn_seconds: Final = 0.05  # of replay between two looks at the loop
 
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger
@@ -142,7 +150,7 @@ link_handshake_seconds_max: Final = 10.0  # from connect to proof
 link_header_bytes_max: Final = 60_000  # fits the u16 of the frame; a table of 64 shards needs 10 kB
 link_keepalive_seconds: Final = 2.0  # a connection that sent nothing for so long sends a PING
 link_payload_bytes_max: Final = 15 * 1024 * 1024  # of one batch; a link frame has 16 MiB
-link_redial_seconds_max: Final = 1.0  # pause between attempts; also the delay after a long outage
+link_redial_seconds_max: Final = 0.25  # pause between attempts; also the delay after a long outage
 link_redial_seconds_min: Final = 0.02  # first pause: a restarted peer listens again within that
 link_silence_seconds_max: Final = 15.0  # seven missed PINGs: the other end or the network is gone
 link_strangers_max: Final = 64  # connections at once that have proved nothing yet

@@ -6,6 +6,7 @@ never restarts it: only the shard protocol replaces it. Ray restarts all others.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import ray
@@ -38,7 +39,7 @@ def start_process(
     place = settings.shard_resource if role == "shard" else settings.home_resource
     strategy = NodeAffinitySchedulingStrategy(node_id, soft=False) if node_id else "DEFAULT"
     return (
-        ray.remote(EngineProcess)
+        _remote_class()
         .options(
             name=name,
             namespace=namespace(settings.cluster_id),
@@ -51,3 +52,9 @@ def start_process(
         )
         .remote(settings, role, *arguments)
     )
+
+
+@cache
+def _remote_class() -> Any:
+    """One for all: each one made is sent to Ray, and to every process, anew."""
+    return ray.remote(EngineProcess)

@@ -102,9 +102,9 @@ class Engine:
         self.times.processes = time.monotonic() - began
         self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
         await self._wait_ready()
+        self.times.ready = time.monotonic() - began
         await asyncio.to_thread(_leave_ray)
         watch_signals()
-        self.times.ready = time.monotonic() - began
 
     async def status(self) -> dict[str, Any] | None:
         """The status document; None if the coordinator does not answer now."""
@@ -289,7 +289,7 @@ def _check_plugins(program: Program, options: ServeOptions) -> None:
 
 
 def _import_ray() -> None:
-    import augenblick.actors.remote
+    import augenblick.actors.shard_starter
     import augenblick.runtime.cluster_ray  # noqa: F401
 
 

@@ -69,11 +69,10 @@ class RayNode:
         command = [
             *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
             *(f"--node-ip-address={NODE_ADDRESS}", "--port=0", "--include-dashboard=false"),
-            *(
-                "--disable-usage-stats",
-                f"--num-cpus={self._processes}",
-                f"--temp-dir={self.directory}",
-            ),
+            # The autoscaler and the copying of output to drivers are for others; each is a Python
+            # process, at the busiest moment of the start.
+            *("--no-monitor", "--include-log-monitor=false", "--disable-usage-stats"),
+            *(f"--num-cpus={self._processes}", f"--temp-dir={self.directory}"),
             f"--object-store-memory={_OBJECT_STORE_bytes}",
         ]
         with self._output.open("wb") as output:
