@@ -246,6 +246,7 @@ cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
         group = &machine.groups[key_group]
         group.clock_ms = max(group.clock_ms, watermark_ms)
         face_group(machine, key_group)
+        group.changed = True
         while group.heap_count and group.heap[0].deadline_ms < group.clock_ms:
             machine.keeper.user = group.heap[0].user
             machine.clock_ms = NO_TIME_MS       # from instant to instant, up to the group's clock
@@ -400,6 +401,7 @@ cdef uint32_t apply_stream(
                 machine.group.clock_ms, max(clock_ms, machine.shard_clock_ms)
             )
             if item.number == 0 or is_next(machine, machine.group, gateway, incarnation, item):
+                machine.group.changed = True
                 apply_event(machine, item)
                 note_earliest(machine, key_group)
     machine.record = -1

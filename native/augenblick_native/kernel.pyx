@@ -234,9 +234,20 @@ cdef class Kernel:
         never their index."""
         if key_group >= KEY_GROUPS:
             raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
-        return write_snapshot(
+        snapshot = write_snapshot(
             self.program, &self.machine, self.slots, key_group, self.machine.shard_clock_ms
         )
+        self.machine.groups[key_group].changed = False
+        return snapshot
+
+    def changed_groups(self):
+        """One byte per key group: 1 where events or timers have touched it since its last snapshot,
+        or since it was restored."""
+        cdef uint32_t key_group
+        changed = bytearray(KEY_GROUPS)
+        for key_group in range(KEY_GROUPS):
+            changed[key_group] = self.machine.groups[key_group].changed
+        return bytes(changed)
 
     def restore(self, data):
         """Take a key group from a snapshot, replacing what is there.  Returns its number.

@@ -6,7 +6,7 @@ is free.  The tag says where the search began and tells most strangers without a
 """
 from libc.stdlib cimport calloc, free, malloc
 
-from augenblick_native.state cimport Print, Prints
+from augenblick_native.state cimport NEVER_MS, Print, Prints
 
 cdef uint32_t TAG = ~<uint32_t>PLACE_MASK
 
@@ -48,6 +48,7 @@ cdef void drop_oldest(Prints* prints) noexcept nogil:
         prints.index[hole] = 0
     prints.first = (prints.first + 1) & (prints.capacity - 1)
     prints.count -= 1
+    prints.oldest_ms = prints.ring[prints.first].ingest_ms if prints.count else NEVER_MS
 
 
 cdef bint grow(Prints* prints) noexcept nogil:
@@ -87,6 +88,8 @@ cdef void note_print(
     place = (prints.first + prints.count) & (prints.capacity - 1)
     prints.ring[place].fingerprint = fingerprint
     prints.ring[place].ingest_ms = ingest_ms
+    if prints.count == 0:
+        prints.oldest_ms = ingest_ms
     prints.count += 1
     note_place(prints, fingerprint, place)
 
@@ -96,7 +99,7 @@ cdef bint is_duplicate(
 ) noexcept nogil:
     cdef Prints* prints = &group.prints
     cdef uint32_t at
-    while prints.count and prints.ring[prints.first].ingest_ms < ingest_ms - dedup_ms:
+    while prints.count and prints.oldest_ms < ingest_ms - dedup_ms:
         drop_oldest(prints)
     if prints.count == 0:
         return False

@@ -7,6 +7,11 @@ from augenblick_native.state cimport Entry, NEVER_MS, NO_HEAP, NO_TIME_MS
 from augenblick_native.table cimport entry_of
 
 
+cdef enum:
+    # past this a record is one of those that grow and grow: each move makes room for half as much
+    STEADY_BYTES = 512
+
+
 cdef bint move(Keeper* keeper, uint32_t size) noexcept nogil:
     cdef User* old = keeper.user
     cdef uint32_t capacity
@@ -32,6 +37,8 @@ cdef inline bint reserve(Keeper* keeper, uint32_t size) noexcept nogil:
         return True
     if wanted > RECORD_BYTES_MAX:
         return False
+    if wanted > STEADY_BYTES:
+        wanted = min(wanted + wanted // 2, <uint32_t>RECORD_BYTES_MAX)
     return move(keeper, wanted)
 
 

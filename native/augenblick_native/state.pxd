@@ -80,6 +80,7 @@ cdef struct Print:
 cdef struct Prints:
     Print* ring
     uint32_t* index
+    int64_t oldest_ms                       # ingest time of the first; NEVER_MS without one
     uint32_t capacity                       # of the ring; the index is twice as large
     uint32_t first
     uint32_t count
@@ -113,6 +114,6 @@ cdef struct KeyGroup:
     uint32_t heap_capacity
     GatewayMark* gateways
     uint32_t gateway_count
+    bint changed                            # since its last snapshot
     Prints prints
     PaneTable panes
-    uint64_t unused
