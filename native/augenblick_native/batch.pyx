@@ -20,7 +20,9 @@ from augenblick_native.machine cimport (
     ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
 )
 from augenblick_native.panes cimport take_closed_panes
-from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
+from augenblick_native.prints cimport (
+    is_duplicate, note_print, prefetch_oldest, prefetch_print,
+)
 from augenblick_native.record cimport new_record
 from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
@@ -154,6 +156,7 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
         users[index] = NULL
         if group.entries == NULL:
             continue
+        prefetch_oldest(group)
         user = group.entries[first_place(group, reading.items[index].user_key)].user
         users[index] = user
         if user != NULL:
@@ -305,7 +308,7 @@ cdef bint make_user(Machine* machine, const Item* item, const Event* event) noex
     user = new_record(&machine.arena, event.user.data, <uint16_t>event.user.size, 0)
     if user != NULL:
         user.user_key = item.user_key
-        if add_user(machine.group, user) == NULL:
+        if add_user(&machine.tables, machine.group, user) == NULL:
             arena_give(&machine.arena, user, user.capacity)
             user = NULL
     if user == NULL:
@@ -322,7 +325,7 @@ cdef void unmake_user(Machine* machine, const Item* item, const Event* event) no
         machine.group, item.user_key, event.user.data, <uint16_t>event.user.size
     )
     arena_give(&machine.arena, entry.user, entry.user.capacity)
-    remove_user(machine.group, entry)
+    remove_user(&machine.tables, machine.group, entry)
     machine.keeper.user = NULL
     machine.users -= 1
 
@@ -362,11 +365,12 @@ cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
         return
     if item.fingerprint:
         note_print(
-            group, item.fingerprint, item.ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
+            &machine.tables, group, item.fingerprint, item.ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
         )
     run_event(machine, event)
     if is_new and machine.keeper.user.armed_ms == NEVER_MS:
-        arm(group, machine.keeper.user, group.clock_ms)     # no session: settle its time to live
+        # no session: settle its time to live
+        arm(&machine.tables, group, machine.keeper.user, group.clock_ms)
     if machine.keeper.user.armed_ms < group.clock_ms:
         machine.after_event = True
         run_due(machine, group.clock_ms)

@@ -229,7 +229,9 @@ cdef void emit_window(Machine* machine, const Due* due) noexcept nogil:
 cdef void expire(Machine* machine) noexcept nogil:
     cdef User* user = machine.keeper.user
     disarm(machine.keeper.group, user)
-    remove_user(machine.keeper.group, entry_of(machine.keeper.group, user))
+    remove_user(
+        &machine.tables, machine.keeper.group, entry_of(machine.keeper.group, user)
+    )
     arena_give(machine.keeper.arena, user, user.capacity)
     machine.keeper.user = NULL
     machine.users -= 1

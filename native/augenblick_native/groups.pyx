@@ -6,7 +6,10 @@ from libc.string cimport memset
 
 from augenblick_native.arena cimport arena_give
 from augenblick_native.panes cimport free_panes
+from augenblick_native.prints cimport free_prints
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
+from augenblick_native.table cimport free_entries
+from augenblick_native.timer cimport free_heap
 
 
 cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
@@ -19,11 +22,10 @@ cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
                     &machine.arena, group.entries[index].user, group.entries[index].user.capacity
                 )
     free_panes(group)
-    free(group.entries)
-    free(group.heap)
+    free_entries(&machine.tables, group)
+    free_heap(&machine.tables, group)
     free(group.gateways)
-    free(group.prints.ring)
-    free(group.prints.index)
+    free_prints(&machine.tables, &group.prints)
     memset(group, 0, sizeof(KeyGroup))
     group.clock_ms = NO_TIME_MS
     group.panes.earliest_end_ms = NEVER_MS

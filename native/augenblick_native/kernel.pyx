@@ -159,6 +159,7 @@ cdef class Kernel:
         free(self.machine.when_before)
         free(self.machine.caused)
         arena_free(&self.machine.arena)
+        arena_free(&self.machine.tables)
         buffer_free(&self.machine.rows)
         buffer_free(&self.machine.bodies)
         buffer_free(&self.machine.panes)

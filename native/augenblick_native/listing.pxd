@@ -15,7 +15,9 @@ cdef inline uint32_t listed(Machine* machine, const Span* span, uint32_t index) 
 
 
 cdef inline void arm_user(Machine* machine, int64_t deadline_ms) noexcept nogil:
-    if not arm(machine.keeper.group, machine.keeper.user, deadline_ms):
+    if not arm(
+        &machine.tables, machine.keeper.group, machine.keeper.user, deadline_ms
+    ):
         machine.counters[COUNT_STATE_FULL] += 1
 
 

@@ -158,7 +158,8 @@ cdef struct Caused:
 
 cdef struct Machine:
     const Plan* plan
-    Arena arena
+    Arena arena                     # of the records
+    Arena tables                    # of what key groups hold beside them
     KeyGroup* groups                # [KEY_GROUPS]
     int64_t* earliest               # [KEY_GROUPS]: the next instant of each
     int64_t shard_clock_ms          # every key group's clock is at least this

@@ -1,6 +1,7 @@
 # Fingerprints of applied events, per key group: the oldest leave when they are too old or too many.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from augenblick_native.arena cimport Arena
 from augenblick_native.cursor cimport prefetch
 from augenblick_native.state cimport KeyGroup, Prints
 
@@ -27,6 +28,13 @@ cdef inline void prefetch_print(const KeyGroup* group, uint64_t fingerprint) noe
         prefetch(&prints.ring[(prints.first + prints.count) & (prints.capacity - 1)])
 
 
+# And what the oldest one touches when it has to leave; its place in the ring is there by now.
+cdef inline void prefetch_oldest(const KeyGroup* group) noexcept nogil:
+    cdef const Prints* prints = &group.prints
+    if prints.count == PRINTS_MAX:
+        prefetch(&prints.index[home(prints, tag_of(prints.ring[prints.first].fingerprint))])
+
+
 # True if the fingerprint was applied at most `dedup_ms` of ingest time ago.  Forgets what is older.
 cdef bint is_duplicate(
     KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms
@@ -34,5 +42,8 @@ cdef bint is_duplicate(
 
 # Note an applied event; past the bound the oldest is forgotten and counted in `dropped`.
 cdef void note_print(
-    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
+    Arena* arena, KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
 ) noexcept nogil
+
+# Give back their memory.
+cdef void free_prints(Arena* arena, Prints* prints) noexcept nogil

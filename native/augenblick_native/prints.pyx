@@ -4,8 +4,9 @@
 A word of the index is the fingerprint's tag and, in the low PLACE_BITS, a place of the ring + 1; 0
 is free.  The tag says where the search began and tells most strangers without a look at the ring.
 """
-from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
 
+from augenblick_native.arena cimport arena_give, arena_take
 from augenblick_native.state cimport NEVER_MS, Print, Prints
 
 cdef uint32_t TAG = ~<uint32_t>PLACE_MASK
@@ -51,21 +52,28 @@ cdef void drop_oldest(Prints* prints) noexcept nogil:
     prints.oldest_ms = prints.ring[prints.first].ingest_ms if prints.count else NEVER_MS
 
 
-cdef bint grow(Prints* prints) noexcept nogil:
+# Of the ring and its index: a size class of the arena.
+cdef inline uint32_t bytes_of(uint32_t capacity) noexcept nogil:
+    return capacity * <uint32_t>(sizeof(Print) + 2 * sizeof(uint32_t))
+
+
+cdef void free_prints(Arena* arena, Prints* prints) noexcept nogil:
+    if prints.ring != NULL:
+        arena_give(arena, prints.ring, bytes_of(prints.capacity))
+
+
+cdef bint grow(Arena* arena, Prints* prints) noexcept nogil:
     cdef uint32_t capacity = prints.capacity * 2 if prints.capacity else 16
-    cdef Print* ring = <Print*>malloc(capacity * sizeof(Print))
-    cdef uint32_t* index = <uint32_t*>calloc(capacity * 2, sizeof(uint32_t))
-    cdef uint32_t place
-    if ring == NULL or index == NULL:
-        free(ring)
-        free(index)
+    cdef uint32_t taken, place
+    cdef Print* ring = <Print*>arena_take(arena, bytes_of(capacity), &taken)
+    if ring == NULL:
         return False
     for place in range(prints.count):
         ring[place] = prints.ring[(prints.first + place) & (prints.capacity - 1)]
-    free(prints.ring)
-    free(prints.index)
+    free_prints(arena, prints)
     prints.ring = ring
-    prints.index = index
+    prints.index = <uint32_t*>(ring + capacity)
+    memset(prints.index, 0, capacity * 2 * sizeof(uint32_t))
     prints.capacity = capacity
     prints.first = 0
     for place in range(prints.count):
@@ -74,7 +82,7 @@ cdef bint grow(Prints* prints) noexcept nogil:
 
 
 cdef void note_print(
-    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
+    Arena* arena, KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
 ) noexcept nogil:
     cdef Prints* prints = &group.prints
     cdef uint32_t place
@@ -82,7 +90,7 @@ cdef void note_print(
         if prints.capacity >= PRINTS_MAX:
             drop_oldest(prints)
             dropped[0] += 1
-        elif not grow(prints):
+        elif not grow(arena, prints):
             dropped[0] += 1
             return
     place = (prints.first + prints.count) & (prints.capacity - 1)

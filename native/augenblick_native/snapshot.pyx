@@ -224,7 +224,9 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
             or read_i64(cursor, &ingest_ms) != STATUS_OK
         ):
             return STATUS_TRUNCATED
-        note_print(group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED])
+        note_print(
+            &machine.tables, group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
+        )
     return read_panes(machine, group, cursor)
 
 
@@ -296,12 +298,15 @@ cdef Status read_user(
     user.latest_ms = latest_ms
     user.kept_until_ms = kept_until_ms
     user.stamp = stamp
-    if not copy_cells(user, cells, size, slot_of, slots) or add_user(group, user) == NULL:
+    if (
+        not copy_cells(user, cells, size, slot_of, slots)
+        or add_user(&machine.tables, group, user) == NULL
+    ):
         arena_give(&machine.arena, user, user.capacity)
         return STATUS_TRUNCATED
     machine.users += 1
     # looked at once time passes: its deadlines are found anew
-    arm(group, user, NO_TIME_MS + 1)
+    arm(&machine.tables, group, user, NO_TIME_MS + 1)
     return STATUS_OK
 
 

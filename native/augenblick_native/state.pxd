@@ -76,7 +76,7 @@ cdef struct Print:
     uint64_t fingerprint
     int64_t ingest_ms
 
-# fingerprints in ingest order: a ring, and an index of ring places + 1
+# fingerprints in ingest order: a ring, and an index of ring places + 1, in one piece
 cdef struct Prints:
     Print* ring
     uint32_t* index

@@ -3,6 +3,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
+from augenblick_native.arena cimport Arena
 from augenblick_native.state cimport Entry, KeyGroup, User
 
 
@@ -37,6 +38,9 @@ cdef inline Entry* find_user(
 
 
 # A place for a new user; the table grows at 3/4.  NULL: no memory.  Moves entries.
-cdef Entry* add_user(KeyGroup* group, User* user) noexcept nogil
-cdef void remove_user(KeyGroup* group, Entry* entry) noexcept nogil
+cdef Entry* add_user(Arena* arena, KeyGroup* group, User* user) noexcept nogil
+cdef void remove_user(Arena* arena, KeyGroup* group, Entry* entry) noexcept nogil
+
+# Give back the memory of the index, not of the users.
+cdef void free_entries(Arena* arena, KeyGroup* group) noexcept nogil
 cdef Entry* entry_of(KeyGroup* group, const User* user) noexcept nogil

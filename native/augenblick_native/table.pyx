@@ -1,15 +1,18 @@
 # cython: language_level=3
 """Index of the users of one key group."""
-from libc.stdlib cimport calloc, free
+from libc.string cimport memset
+
+from augenblick_native.arena cimport arena_give, arena_take
 
 
-cdef bint grow(KeyGroup* group) noexcept nogil:
+cdef bint grow(Arena* arena, KeyGroup* group) noexcept nogil:
     cdef uint32_t old = group.mask + 1 if group.entries != NULL else 0
     cdef uint32_t size = old * 2 if old else 8
-    cdef Entry* entries = <Entry*>calloc(size, sizeof(Entry))
-    cdef uint32_t index, at
+    cdef uint32_t taken, index, at
+    cdef Entry* entries = <Entry*>arena_take(arena, size * <uint32_t>sizeof(Entry), &taken)
     if entries == NULL:
         return False
+    memset(entries, 0, size * sizeof(Entry))
     for index in range(old):
         if group.entries[index].user == NULL:
             continue
@@ -17,16 +20,21 @@ cdef bint grow(KeyGroup* group) noexcept nogil:
         while entries[at].user != NULL:
             at = (at + 1) & (size - 1)
         entries[at] = group.entries[index]
-    free(group.entries)
+    free_entries(arena, group)
     group.entries = entries
     group.mask = size - 1
     return True
 
 
-cdef Entry* add_user(KeyGroup* group, User* user) noexcept nogil:
+cdef void free_entries(Arena* arena, KeyGroup* group) noexcept nogil:
+    if group.entries != NULL:
+        arena_give(arena, group.entries, (group.mask + 1) * <uint32_t>sizeof(Entry))
+
+
+cdef Entry* add_user(Arena* arena, KeyGroup* group, User* user) noexcept nogil:
     cdef uint32_t at
     if group.entries == NULL or (group.users + 1) * 4 > (group.mask + 1) * 3:
-        if not grow(group):
+        if not grow(arena, group):
             return NULL
     at = first_place(group, user.user_key)
     while group.entries[at].user != NULL:
@@ -37,7 +45,7 @@ cdef Entry* add_user(KeyGroup* group, User* user) noexcept nogil:
     return &group.entries[at]
 
 
-cdef void remove_user(KeyGroup* group, Entry* entry) noexcept nogil:
+cdef void remove_user(Arena* arena, KeyGroup* group, Entry* entry) noexcept nogil:
     """Backward-shift deletion: no tombstones, so that churn costs no probes."""
     cdef uint32_t hole = <uint32_t>(entry - group.entries)
     cdef uint32_t at = hole
@@ -53,7 +61,7 @@ cdef void remove_user(KeyGroup* group, Entry* entry) noexcept nogil:
             hole = at
     group.entries[hole].user = NULL
     if group.users == 0:
-        free(group.entries)
+        free_entries(arena, group)
         group.entries = NULL
         group.mask = 0
 

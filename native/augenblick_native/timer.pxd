@@ -1,8 +1,9 @@
 # One timer entry per user in a binary heap per key group; a user knows its place, so an earlier
 # deadline moves it.
 from libc.stdint cimport int64_t, uint32_t
-from libc.stdlib cimport realloc
+from libc.string cimport memcpy
 
+from augenblick_native.arena cimport Arena, arena_give, arena_take
 from augenblick_native.state cimport HeapItem, KeyGroup, NEVER_MS, NO_HEAP, User
 
 
@@ -42,12 +43,33 @@ cdef inline void sift_down(KeyGroup* group, uint32_t at) noexcept nogil:
     heap_put(group, at, item)
 
 
+cdef inline void free_heap(Arena* arena, KeyGroup* group) noexcept nogil:
+    if group.heap != NULL:
+        arena_give(arena, group.heap, group.heap_capacity * <uint32_t>sizeof(HeapItem))
+
+
+cdef inline bint grow_heap(Arena* arena, KeyGroup* group) noexcept nogil:
+    cdef uint32_t capacity = group.heap_capacity * 2 if group.heap_capacity else 8
+    cdef uint32_t taken
+    cdef HeapItem* heap = <HeapItem*>arena_take(
+        arena, capacity * <uint32_t>sizeof(HeapItem), &taken
+    )
+    if heap == NULL:
+        return False
+    if group.heap_count:
+        memcpy(heap, group.heap, group.heap_count * sizeof(HeapItem))
+    free_heap(arena, group)
+    group.heap = heap
+    group.heap_capacity = capacity
+    return True
+
+
 # Make sure that the user is looked at no later than the watermark passes `deadline_ms`.  False: no
 # memory.
-cdef inline bint arm(KeyGroup* group, User* user, int64_t deadline_ms) noexcept nogil:
+cdef inline bint arm(
+    Arena* arena, KeyGroup* group, User* user, int64_t deadline_ms
+) noexcept nogil:
     cdef HeapItem item
-    cdef void* grown
-    cdef uint32_t capacity
     if deadline_ms >= user.armed_ms:
         return True
     user.armed_ms = deadline_ms
@@ -55,14 +77,9 @@ cdef inline bint arm(KeyGroup* group, User* user, int64_t deadline_ms) noexcept 
         group.heap[user.heap_index].deadline_ms = deadline_ms
         sift_up(group, user.heap_index)
         return True
-    if group.heap_count == group.heap_capacity:
-        capacity = group.heap_capacity * 2 if group.heap_capacity else 8
-        grown = realloc(group.heap, capacity * sizeof(HeapItem))
-        if grown == NULL:
-            user.armed_ms = NEVER_MS
-            return False
-        group.heap = <HeapItem*>grown
-        group.heap_capacity = capacity
+    if group.heap_count == group.heap_capacity and not grow_heap(arena, group):
+        user.armed_ms = NEVER_MS
+        return False
     item.deadline_ms = deadline_ms
     item.user = user
     group.heap_count += 1
