@@ -40,7 +40,8 @@ cdef enum:
     FLAG_WARM = 1
     LOOKAHEAD = 16                  # events whose memory is fetched before the first is applied
     LINE_BYTES = 64
-    FETCHED_BYTES_MAX = 1024        # of a record
+    FIRST_BYTES = 256               # of a record, whatever its size
+    FETCHED_BYTES_MAX = 1024        # of a long one
 
 # One event of the stream, and the mark that holds for it.
 cdef struct Item:
@@ -129,6 +130,14 @@ cdef Status read_item(Reading* reading) noexcept nogil:
     return STATUS_OK
 
 
+# The part of a record that every event touches.
+cdef inline void prefetch_user(const User* user) noexcept nogil:
+    cdef uint32_t at = 0
+    while at < FIRST_BYTES:
+        prefetch(<const uint8_t*>user + at)
+        at += LINE_BYTES
+
+
 # Read the next events and fetch the memory that they will touch: key group, what it points to,
 # place in the table, record.
 cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
@@ -157,13 +166,12 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
         if group.entries == NULL:
             continue
         prefetch_oldest(group)
-        user = group.entries[first_place(group, reading.items[index].user_key)].user
-        users[index] = user
-        if user != NULL:
-            prefetch(user)
+        users[index] = group.entries[first_place(group, reading.items[index].user_key)].user
+        if users[index] != NULL:
+            prefetch_user(users[index])
     for index in range(reading.count):
         user = users[index]
-        at = LINE_BYTES
+        at = FIRST_BYTES
         while user != NULL and at < min(user.size, <uint32_t>FETCHED_BYTES_MAX):
             prefetch(<const uint8_t*>user + at)
             at += LINE_BYTES
@@ -238,25 +246,43 @@ cdef void note_rise(
 
 
 cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
-    cdef uint32_t key_group
-    cdef KeyGroup* group
+    cdef uint32_t[LOOKAHEAD] due
+    cdef uint32_t key_group, count, index
     if watermark_ms <= machine.shard_clock_ms:
         return
     machine.shard_clock_ms = watermark_ms
-    for key_group in range(KEY_GROUPS):
-        if machine.earliest[key_group] >= watermark_ms:
-            continue
-        group = &machine.groups[key_group]
-        group.clock_ms = max(group.clock_ms, watermark_ms)
-        face_group(machine, key_group)
-        group.changed = True
-        while group.heap_count and group.heap[0].deadline_ms < group.clock_ms:
-            machine.keeper.user = group.heap[0].user
-            machine.clock_ms = NO_TIME_MS       # from instant to instant, up to the group's clock
-            machine.depth = -1
-            run_due(machine, group.clock_ms)
-        take_closed_panes(machine, group, <uint16_t>key_group)
-        note_earliest(machine, key_group)
+    key_group = 0
+    while key_group < KEY_GROUPS:
+        count = 0
+        while key_group < KEY_GROUPS and count < LOOKAHEAD:
+            if machine.earliest[key_group] < watermark_ms:
+                due[count] = key_group
+                count += 1
+                prefetch(&machine.groups[key_group])
+            key_group += 1
+        for index in range(count):
+            prefetch(machine.groups[due[index]].heap)
+        for index in range(count):
+            if machine.groups[due[index]].heap_count:
+                prefetch_user(machine.groups[due[index]].heap[0].user)
+        for index in range(count):
+            advance_group(machine, due[index], watermark_ms)
+
+
+cdef void advance_group(
+    Machine* machine, uint32_t key_group, int64_t watermark_ms
+) noexcept nogil:
+    cdef KeyGroup* group = &machine.groups[key_group]
+    group.clock_ms = max(group.clock_ms, watermark_ms)
+    face_group(machine, key_group)
+    group.changed = True
+    while group.heap_count and group.heap[0].deadline_ms < group.clock_ms:
+        machine.keeper.user = group.heap[0].user
+        machine.clock_ms = NO_TIME_MS       # from instant to instant, up to the group's clock
+        machine.depth = -1
+        run_due(machine, group.clock_ms)
+    take_closed_panes(machine, group, <uint16_t>key_group)
+    note_earliest(machine, key_group)
 
 
 cdef void face_group(Machine* machine, uint32_t key_group) noexcept nogil:
@@ -264,6 +290,7 @@ cdef void face_group(Machine* machine, uint32_t key_group) noexcept nogil:
     machine.group = &machine.groups[key_group]
     machine.key_group = <uint16_t>key_group
     machine.keeper.arena = &machine.arena
+    machine.keeper.tail_slot = machine.plan.tail_slot
     machine.keeper.group = machine.group
     machine.after_event = False
     machine.is_warm = False

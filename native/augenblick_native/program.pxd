@@ -240,6 +240,7 @@ cdef struct Plan:
     Dispatch* dispatch          # [event id]; the last row is for names that no rule names
     const uint32_t* lists
     uint32_t slot_count
+    uint16_t tail_slot          # from here on: cells kept at a record's end, partials
     int32_t session_start_event
     int32_t session_end_event
     int32_t starts_field        # fields of the derived events, -1 where no rule reads them

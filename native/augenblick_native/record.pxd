@@ -20,6 +20,7 @@ cdef struct Keeper:
     Arena* arena
     KeyGroup* group
     User* user
+    uint16_t tail_slot              # cells of these slots grow long: they stay behind all others
 
 
 cdef inline uint32_t pad8(uint32_t size) noexcept nogil:
@@ -92,7 +93,7 @@ cdef inline uint32_t next_cell(const User* user, uint16_t slot, uint32_t offset)
     return 0
 
 
-# A new cell at the record's end with a payload of zeros.  0: the record is full or there is no
+# A new cell with a payload of zeros, at the record's end or before the cells kept there.  0: the record is full or there is no
 # memory.
 cdef uint32_t add_cell(
     Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,

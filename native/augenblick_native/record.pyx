@@ -42,6 +42,14 @@ cdef inline bint reserve(Keeper* keeper, uint32_t size) noexcept nogil:
     return move(keeper, wanted)
 
 
+# Where the cells kept at the end begin.
+cdef uint32_t tail_of(const Keeper* keeper) noexcept nogil:
+    cdef uint32_t offset = first_cell(keeper.user)
+    while offset < keeper.user.size and cell_at(keeper.user, offset).slot < keeper.tail_slot:
+        offset += cell_at(keeper.user, offset).size
+    return offset
+
+
 cdef uint32_t add_cell(
     Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,
     uint32_t size
@@ -53,8 +61,9 @@ cdef uint32_t add_cell(
         whole += <uint32_t>sizeof(GroupHead) + pad8(group_bytes)
     if not reserve(keeper, whole):
         return 0
-    offset = keeper.user.size
+    offset = tail_of(keeper) if slot < keeper.tail_slot else keeper.user.size
     cell = cell_at(keeper.user, offset)
+    memmove(<uint8_t*>cell + whole, cell, keeper.user.size - offset)
     memset(cell, 0, whole)
     cell.slot = slot
     cell.group_bytes = group_bytes
