@@ -134,14 +134,13 @@ cdef bint read_span(
 
 cdef bint read_options(Cursor* cursor, Frame* frame) noexcept nogil:
     cdef uint8_t first = 0
-    cdef uint32_t left
     if read_u8(cursor, &first) != STATUS_OK:
         return False
     if first == 0xC0:
         return True
     if first & 0xF0 != 0x80:
         return False
-    for left in range(<uint32_t>(first & 0x0F)):
+    for _ in range(<uint32_t>(first & 0x0F)):
         if unlikely(not read_option(cursor, frame)):
             return False
     return True
