@@ -10,8 +10,9 @@ from typing import Final
 checkpoint_live_share_min: Final = 0.3  # live bytes of a pack; below, they move and it is removed
 checkpoint_pack_bytes_max: Final = 16 * 1024 * 1024  # one file, or one larger snapshot
 checkpoint_replay_events_max: Final = 1_000_000  # a crash replays no more: each unit goes in turn
+checkpoint_retry_seconds: Final = 5.0  # between attempts on a full disk
 checkpoint_round_ms: Final = 60_000  # every unit once, where few events come
-checkpoint_set_bytes_max: Final = 16 * 1024 * 1024  # snapshots held before they are written together
+checkpoint_set_bytes_max: Final = 16 * 1024 * 1024  # snapshots held, then written together
 checkpoint_set_ms_max: Final = 5_000  # likewise, the time
 checkpoint_snapshot_bytes_max: Final = 2 * 1024 * 1024 * 1024  # one key group: 8 M users of 256 B
 checkpoint_tick_bytes_max: Final = 512 * 1024  # snapshots in one tick: well below a millisecond

@@ -34,6 +34,7 @@ class CoordinatorShell(LinkShell):
             settings.gateways,
             tuple(hosts),
             is_event_clock=settings.is_event_clock,
+            store=settings.durability,
         )
         self.core = CoordinatorCore(
             settings.program, layout, incarnation=incarnation, plan_text=settings.plan_text

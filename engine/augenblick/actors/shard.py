@@ -1,15 +1,20 @@
-"""The shell of one shard: owns its directory, its kernel and its link connections."""
+"""The shell of one shard: owns its directory, its kernel, its journal and its link connections."""
 
 from __future__ import annotations
 
 from augenblick.actors.link_shell import LinkShell
+from augenblick.actors.shard_storage import ShardStorage
 from augenblick.binding.kernel import Kernel
 from augenblick.config.process import ProcessSettings
-from augenblick.core.routing import shard_name
+from augenblick.core.effects import Confirm, Effect, Snapshot
+from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
 from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
+from augenblick.durability.formats.head import Owner
+from augenblick.durability.identity import ShardIdentity, enter
 from augenblick.durability.stores.none import NoneStore
+from augenblick.errors import StorageError
 
 _TOUCH_SECONDS = 1.0
 
@@ -20,48 +25,87 @@ class ShardShell(LinkShell):
     core: ShardCore
 
     def __init__(self, settings: ProcessSettings, index: int, incarnation: int) -> None:
-        directory = settings.data / shard_name(index)
+        name = shard_name(index)
+        directory = settings.data / name
         self._lock = DirectoryLock(directory)
         self._lock.take_over()
         join(directory, Cluster(settings.cluster_id, settings.hash_key))
+        identity = ShardIdentity(settings.cluster_id, name, (even_ranges(settings.shards)[index],))
+        if settings.durability != "none":
+            identity = enter(directory, identity, may_be_new=False)
         epoch = raise_epoch(directory)
-        super().__init__(settings, "shard", shard_name(index), incarnation, epoch)
-        self._index = index
-        self._incarnation = incarnation
-        self._epoch = epoch
-        self._store = NoneStore()
+        super().__init__(settings, "shard", name, incarnation, epoch)
+        self._storage: ShardStorage | None = None
+        if settings.durability != "none":
+            owner = Owner(settings.cluster_id, name, settings.program.plan_hash)
+            units = [one for low, high in identity.key_groups for one in range(low, high + 1)]
+            self._storage = ShardStorage(directory, owner, epoch, settings.durability, units)
+        self._store: NoneStore | ShardStorage = self._storage or NoneStore()
         self._touched = 0.0
-
-    async def start(self) -> None:
-        """Listen, then report for duty."""
-        await self.listen()
         kernel = Kernel(
-            self.settings.program,
-            memory_bytes_max=self.settings.memory_bytes_max,
-            stamp_ingest=self.settings.is_event_clock,
-            source=self.name,
+            settings.program,
+            memory_bytes_max=settings.memory_bytes_max,
+            stamp_ingest=settings.is_event_clock,
+            source=name,
         )
         self.core = ShardCore(
-            self.settings.program,
-            kernel,
-            index=self._index,
-            incarnation=self._incarnation,
-            epoch=self._epoch,
-            address=self.address,
+            settings.program, kernel, index=index, incarnation=incarnation, epoch=epoch
         )
-        self.node.facts = self.core.facts
+
+    async def start(self) -> None:
+        """Recover, then listen and report for duty; the coordinator hears how far it is."""
+        if self._storage is None:
+            await self._listen()
+            self.open()
+            return
+        replay = self.core.begin_recovery(self._storage.units, self._storage.positions)
         self.open()
+        await self._storage.recover(replay, self._touch)
+        self._storage.begin(
+            on_full=lambda is_full: self.carry_out(
+                self.core.on_storage_full(is_full, self.now_ms())
+            ),
+            on_broken=self._on_broken,
+            on_written=lambda: self.carry_out(self.core.on_checkpointed(self.now_ms())),
+        )
+        await self._listen()
+        self.carry_out(self.core.on_recovered(self.now_ms()))
 
     def tick(self) -> None:
         """Give a sign of life, then tick."""
-        if self.loop.time() - self._touched > _TOUCH_SECONDS:
-            self._touched = self.loop.time()
-            self._lock.touch()
+        self._touch()
+        if self._storage is not None:
+            self._storage.tick()
+            self.core.storage = self._storage.status()
         super().tick()
 
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:
         """Hand the record to the store."""
         self._store.append(token, parts, self._on_appended)
 
+    def carry_out_one(self, effect: Effect) -> None:
+        """Snapshots; the rest is common."""
+        match effect:
+            case Snapshot(unit, data) if self._storage is not None:
+                self._storage.keep(unit, data)
+            case Confirm(unit) if self._storage is not None:
+                self._storage.keep(unit, None)
+            case _:
+                super().carry_out_one(effect)
+
+    async def _listen(self) -> None:
+        self.node.facts = self.core.facts
+        await self.listen()
+        self.core.address = self.address
+
     def _on_appended(self, token: int) -> None:
         self.carry_out(self.core.on_appended(token, self.now_ms()))
+
+    def _on_broken(self, error: StorageError) -> None:
+        """Nothing may be acknowledged any more: end the process, recovery decides."""
+        raise error
+
+    def _touch(self) -> None:
+        if self.loop.time() - self._touched > _TOUCH_SECONDS:
+            self._touched = self.loop.time()
+            self._lock.touch()

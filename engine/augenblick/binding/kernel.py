@@ -8,6 +8,7 @@ from augenblick.binding.records import Record, RecordMaker, dead_letter, unpack
 from augenblick.plan.program import Program
 from augenblick_native.kernel import Block
 from augenblick_native.kernel import Kernel as NativeKernel
+from augenblick_native.replay import events_of
 from augenblick_native.status import STATUS_NAMES
 
 PaneRow = tuple[int, int, int, Any, int, int]
@@ -31,6 +32,10 @@ class Outputs:
     records: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     rises_slab: Any = b""
+
+    def __bool__(self) -> bool:
+        """Is anything to leave?"""
+        return bool(self.releases or self.dead_letters or self.matches or self.panes)
 
     @property
     def rises(self) -> Any:
@@ -66,7 +71,7 @@ class Kernel:
         )
         self._maker = RecordMaker(program)
         self._source = source
-        self._letters = 0
+        self.letters_made = 0  # numbers them: to be set where a journal is replayed
 
     def apply(
         self,
@@ -84,6 +89,25 @@ class Kernel:
     def advance(self, watermark_ms: int, now_ms: int) -> Outputs:
         """Move every key group's clock forward; everything that is due happens."""
         return self._outputs(self._native.advance(watermark_ms, now_ms))
+
+    def apply_some(
+        self,
+        stream: bytes | memoryview,
+        gateway: int,
+        incarnation: int,
+        cap_watermark_ms: int,
+        now_ms: int,
+        mask: bytes,
+    ) -> None:
+        """Apply the events of the key groups whose byte of the mask is 1, and all marks; what
+        comes of it is dropped, since it has left before.
+        """
+        some = events_of(stream, mask)
+        self._native.apply(some, gateway, incarnation, cap_watermark_ms, now_ms)
+
+    def changed_groups(self) -> bytes:
+        """4,096 bytes: 1 where a key group has changed since its last snapshot."""
+        return self._native.changed_groups()
 
     def snapshot(self, key_group: int) -> bytes:
         """One key group's state as bytes, for `restore`."""
@@ -162,14 +186,14 @@ class Kernel:
         return {"record": record, "actions": list(actions), "shadow": False}
 
     def _refused(self, row: blocks.Row, body: bytes) -> Record:
-        self._letters += 1
+        self.letters_made += 1
         return dead_letter(
             STATUS_NAMES[row.rule],
             body,
             detail="",
             source=self._source,
             time_ms=row.time_ms,
-            number=self._letters,
+            number=self.letters_made,
         )
 
     def _add_panes(self, block: Block, out: Outputs) -> None:

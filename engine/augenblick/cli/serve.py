@@ -119,6 +119,21 @@ def serve(
             envvar="AUGENBLICK_PLUGINS", help="A package whose trigger actors a plan may name."
         ),
     ] = None,
+    durability: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AUGENBLICK_DURABILITY",
+            help="What an ack says. fsync: on disk. os: handed to the operating system. none: in"
+            " memory. Default fsync, with --ray none.",
+        ),
+    ] = None,
+    accept_loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="AUGENBLICK_ACCEPT_LOSS",
+            help="A shard whose directory is gone and that shall begin anew: shard-N.",
+        ),
+    ] = None,
     memory_max: Annotated[
         int,
         typer.Option(
@@ -169,6 +184,8 @@ def serve(
         memory_bytes_max=memory_max << 20,
         log_level=log_level,
         is_insecure=insecure,
+        durability=durability,
+        accept_loss=tuple(accept_loss or ()),
     )
     began = time.monotonic()
     engine = Engine.prepare(options)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from augenblick.plan.program import Program
+
+Durability = Literal["fsync", "os", "none"]
+"""When a shard answers: on disk, handed to the operating system, or applied in memory alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class ProcessSettings:
     memory_bytes_max: int = 0
     home_resource: str = ""
     shard_resource: str = ""
+    durability: Durability = "none"
 
 
 @dataclass(frozen=True, slots=True)

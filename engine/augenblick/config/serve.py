@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from augenblick import limits
+from augenblick.config.process import Durability
 from augenblick.errors import UsageError
 
 
@@ -40,6 +42,8 @@ class ServeOptions:
     memory_bytes_max: int = 0
     log_level: str = "warning"
     is_insecure: bool = False
+    durability: str | None = None
+    accept_loss: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""
@@ -49,6 +53,13 @@ class ServeOptions:
             raise UsageError(f"--gateways is 1 to {limits.gateways_max}, not {self.gateways}")
         if self.clock not in (None, "wall", "event"):
             raise UsageError(f"--clock is wall or event, not {self.clock!r}")
+        if self.durability not in (None, "fsync", "os", "none"):
+            raise UsageError(f"--durability is fsync, os or none, not {self.durability!r}")
+        if self.ray is not None and self.durability in ("fsync", "os"):
+            raise UsageError(
+                f"--durability {self.durability} with --ray is not built yet: shards that may be on"
+                " other machines keep their state in memory (--durability none)"
+            )
         if self.shard_resource and self.ray is None:
             raise UsageError("--shard-resource places shards in a Ray that is joined: add --ray")
         if not 0 <= self.shard_nodes <= limits.shards_max:
@@ -71,6 +82,13 @@ class ServeOptions:
             except ValueError:
                 raise UsageError(f"--webhook-allow wants a network, not {network!r}") from None
         self._check_exposure()
+
+    @property
+    def store(self) -> Durability:
+        """Where shards keep their state: on disk, unless they may be on other machines."""
+        if self.durability is None:
+            return "fsync" if self.ray is None else "none"
+        return cast("Durability", self.durability)
 
     @property
     def is_loopback(self) -> bool:

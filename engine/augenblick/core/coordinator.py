@@ -128,6 +128,8 @@ class CoordinatorCore:
             text = f"{shard_name(index)} is started anew"
             if self._layout.store == "none":
                 text += "; the state of its users is lost (no durable store)"
+            else:
+                text += "; it recovers the state of its users from its directory"
             effects.append(self._log("warning", text, now_ms))
         return effects
 

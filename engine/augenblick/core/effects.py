@@ -67,6 +67,25 @@ class Append:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Keep a unit's state for the next checkpoint: it stands where the journal's last Append ends.
+
+    With SHARD_UNIT a set is complete: once the journal is synced up to there, write it, forget what
+    the journal holds below every unit's position, then call `on_checkpointed(now_ms)`.
+    """
+
+    unit: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Nothing of a unit has changed since its snapshot: that one stands for it here too."""
+
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteClient:
     """Write to a client's connection the acks of so many of its chunks."""
 
@@ -191,6 +210,8 @@ Effect = (
     | Connect
     | Disconnect
     | Append
+    | Snapshot
+    | Confirm
     | WriteClient
     | Answer
     | PauseReading

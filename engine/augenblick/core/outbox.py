@@ -8,7 +8,7 @@ incarnation can never be taken for one to this.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,10 +27,14 @@ class _Waiting:
     header: dict[str, Any]
     payload: bytes
     open: set[int]
+    keys: list[str]
 
 
 class Outbox:
-    """The unanswered messages to one peer, oldest first, bounded in items and bytes."""
+    """The unanswered messages to one peer, oldest first, bounded in items and bytes.
+
+    `key_of` names an item for the journal, where numbers of this process mean nothing.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,14 @@ class Outbox:
         *,
         items_max: int = limits.outbox_items_max,
         bytes_max: int = limits.outbox_bytes_max,
+        key_of: Callable[[Any], str] | None = None,
     ) -> None:
         self.items = 0
         self._peer = peer
         self._kind = kind
         self._items_max = items_max
         self._bytes_max = bytes_max
+        self._key_of = key_of
         self._bytes = 0
         self._seq = incarnation << SEQ_BITS
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
@@ -71,6 +77,20 @@ class Outbox:
             for part in _fitting(items[start : start + limits.outbox_message_items_max])
         ]
         return sends, self._make_room()
+
+    def answered(self, seq: int, outcomes: Iterable[Sequence[Any]] | None = None) -> list[str]:
+        """The keys of the items that this answer makes final; asked before `on_done`."""
+        waiting = self._waiting.get(seq)
+        if waiting is None or not waiting.keys:
+            return []
+        final = waiting.open if outcomes is None else {one[0] for one in outcomes} & waiting.open
+        return [waiting.keys[index] for index in sorted(final)]
+
+    def open_items(self) -> list[Any]:
+        """Every item without its final answer, oldest first, as messages to be unpacked: pairs of
+        a msgpack list and the indexes in it that are open.
+        """
+        return [[one.payload, sorted(one.open)] for one in self._waiting.values()]
 
     def on_done(
         self, seq: int, outcomes: Iterable[Sequence[Any]] | None = None
@@ -101,11 +121,12 @@ class Outbox:
             for waiting in self._waiting.values()
         ]
 
-    def _send(self, items: int, payload: bytes, header: dict[str, Any]) -> Send:
+    def _send(self, items: Sequence[Any], payload: bytes, header: dict[str, Any]) -> Send:
         self._seq += 1
         full = {"seq": self._seq, **header}
-        self._waiting[self._seq] = _Waiting(full, payload, set(range(items)))
-        self.items += items
+        keys = [] if self._key_of is None else [self._key_of(item) for item in items]
+        self._waiting[self._seq] = _Waiting(full, payload, set(range(len(items))), keys)
+        self.items += len(items)
         self._bytes += len(payload)
         return Send(self._peer, self._kind, full, payload)
 
@@ -121,11 +142,20 @@ class Outbox:
         return left
 
 
-def _fitting(items: Sequence[Any]) -> list[tuple[int, bytes]]:
-    """The items as (count, payload) parts that fit a frame; one that alone does not is left out."""
+def unpack_open(open_items: Iterable[Sequence[Any]]) -> list[Any]:
+    """The items that `open_items` gave."""
+    found = []
+    for payload, indexes in open_items:
+        items = msgpack.unpackb(payload, strict_map_key=False)
+        found += [items[index] for index in indexes]
+    return found
+
+
+def _fitting(items: Sequence[Any]) -> list[tuple[Sequence[Any], bytes]]:
+    """The items as (items, payload) parts that fit a frame; one that alone does not is left out."""
     payload = msgpack.packb(items)
     if len(payload) <= limits.outbox_message_bytes_max:
-        return [(len(items), payload)]
+        return [(items, payload)]
     if len(items) == 1:
         return []
     middle = len(items) // 2

@@ -8,57 +8,67 @@ Driven by `actors.shard` or the simulation. Guarantees:
   epoch or an older incarnation is refused.
 - Records and dead letters are kept until delivery has answered for them and are sent again after a
   reconnect; when too many wait, the oldest leave, as dead letters or counted.
+- Whatever changes state is a journal record (`shard_records`). Marks that moved nothing but the
+  clock are not: the next record says where the clock stood.
+- When too many bytes wait for the disk, batches wait too, before they are applied.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgpack
 
 from augenblick import limits
 from augenblick.binding.kernel import Outputs
-from augenblick.core.effects import Append, Connect, Disconnect, Effect, Log, Send, Stopped
+from augenblick.core.delivery_records import record_key
+from augenblick.core.effects import (
+    Append,
+    Connect,
+    Disconnect,
+    Effect,
+    Log,
+    Send,
+    Snapshot,
+    Stopped,
+)
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import Outbox
 from augenblick.core.routing import RoutingTable, host_name, shard_name
-from augenblick.core.shard_actors import ShardActors
+from augenblick.core.shard_actors import Answer, ShardActors
 from augenblick.core.shard_clock import GatewayClocks
 from augenblick.core.shard_kernel import ShardKernel
 from augenblick.core.shard_panes import ShardPanes
+from augenblick.core.shard_records import (
+    advance_parts,
+    answer_parts,
+    batch_parts,
+    left_parts,
+    outcome_parts,
+    pane_parts,
+)
+from augenblick.core.shard_replay import ShardReplay, outbox_full
+from augenblick.core.shard_rolling import RollingSnapshots
+from augenblick.core.shard_state import Gateway, Pending, ShardState, encode_state
 from augenblick.core.shard_status import ShardCounters
+from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
 
-_MARK_WATERMARK: Final = struct.Struct("<8xq")
-
-
-@dataclass(slots=True)
-class _Gateway:
-    """One gateway's batches so far: those of its latest incarnation."""
-
-    incarnation: int
-    number: int
-    last_seq: int = 0
-
-
-@dataclass(slots=True)
-class _Pending:
-    """What waits for a journal record to be durable."""
-
-    outputs: Outputs
-    gateway: str = ""
-    seq: int = 0
-    received_us: int = 0
+_MARK_bytes: Final = 24  # a stream of so many bytes is one mark
+Held = tuple[str, dict[str, Any], bytes | memoryview]
 
 
 class ShardCore:
     """One shard, on one thread.
 
     `epoch` is the directory's, written before this core exists; `address` is where it listens.
+    Where there is a journal the shell begins with `begin_recovery`, feeds `replay` with the units
+    of the checkpoint and the journal's records, and ends with `on_recovered`; until then the shard
+    reports for no duty and nothing leaves. `storage`: what the shell knows of the disk, for
+    `status`.
     """
 
     def __init__(
@@ -77,20 +87,68 @@ class ShardCore:
         self.incarnation = incarnation
         self.address = address
         self.counters = ShardCounters()
+        self.replay: ShardReplay | None = None
+        self.storage: dict[str, Any] = {}
         self._program = program
         self._kernel = kernel
         self._clocks = GatewayClocks()
-        self._gateways: dict[str, _Gateway] = {}
-        self._pending: OrderedDict[int, _Pending] = OrderedDict()
+        self._gateways: dict[str, Gateway] = {}
+        self._pending: OrderedDict[int, Pending] = OrderedDict()
+        self._unanswered_bytes = 0
+        self._held: deque[Held] = deque()
         self._token = 0
-        self._records = Outbox("delivery", Kind.RECORDS, incarnation)
-        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
+        self._durable_clock_ms = NO_CLOCK
+        self._records = Outbox("delivery", Kind.RECORDS, incarnation, key_of=_release_key)
+        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation, key_of=_letter_key)
         self._panes = ShardPanes(epoch)
         self._actors = ShardActors(program, incarnation)
+        self._state = ShardState(
+            self._gateways, self._clocks, self._panes, self._actors, self._records, self._letters
+        )
+        self._rolling: RollingSnapshots | None = None
         self._table: RoutingTable | None = None
+        self._table_header: dict[str, Any] | None = None  # of a table that came too early
         self._heartbeat_ms = 0.0
         self._is_stopping = False
         self._is_stopped = False
+
+    # ---- recovery ----------------------------------------------------------------------------
+
+    def begin_recovery(
+        self, key_groups: Iterable[int], positions: Mapping[int, int]
+    ) -> ShardReplay:
+        """There is a journal. `key_groups`: the shard's own; `positions`: of the units in its
+        checkpoint.
+        """
+        self._rolling = RollingSnapshots(key_groups, positions)
+        self.replay = ShardReplay(self._state, self._kernel, positions)
+        return self.replay
+
+    def on_recovered(self, now_ms: float) -> list[Effect]:
+        """The journal has been read to its end and the shard listens: report for duty."""
+        replay = self.replay
+        assert replay is not None
+        replay.finish(now_ms)
+        self.replay = None
+        self._durable_clock_ms = self._kernel.clock_ms
+        self.counters.on_recovered(self._kernel)
+        facts = {"records": replay.applied, "to_deliver": len(replay.records)}
+        effects: list[Effect] = [Log("info", "recovered", facts), *self._report_for_duty()]
+        if self._table_header is not None:
+            effects += self._on_table(RoutingTable.from_header(self._table_header))
+        effects += self._keep_letters(list(replay.letters.values()))
+        return [*effects, *self._hand_over(list(replay.records.values()), 0, now_ms)]
+
+    def on_checkpointed(self, now_ms: float) -> list[Effect]:
+        """The set of snapshots that SHARD_UNIT ended is written."""
+        if self._rolling is not None:
+            self._rolling.is_writing = False
+        return []
+
+    def on_storage_full(self, is_full: bool, now_ms: float) -> list[Effect]:
+        """The disk has no room: nothing is acknowledged until it has again."""
+        text = "the disk is full: no acknowledgement until there is room"
+        return [Log("error", text if is_full else "the disk has room again")]
 
     # ---- peers -------------------------------------------------------------------------------
 
@@ -98,21 +156,14 @@ class ShardCore:
         """A peer is there (again): send what it has not answered."""
         if hello["role"] == "gateway":
             self._clocks.on_connected(peer)
+            self._held = deque(one for one in self._held if one[0] != peer)  # it sends them again
         if peer == "delivery":
             return [*self._records.resend(), *self._letters.resend()]
         if peer == "coordinator":
             self._heartbeat_ms = 0.0
-            facts = {
-                "role": "shard",
-                "name": self.name,
-                "index": self.index,
-                "incarnation": self.incarnation,
-                "epoch": self.epoch,
-                "address": self.address,
-            }
-            register = Send("coordinator", Kind.REGISTER, facts)
-            return [register, *self._panes.resend(self._kernel.clock_ms)]
-        return list(self._actors.on_connected(peer, hello["incarnation"]))
+            return [] if self.replay is not None else self._report_for_duty()
+        effects, dropped = self._actors.on_connected(peer, hello["incarnation"])
+        return [*effects, *self._note_dropped(dropped)]
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
         """A peer is gone; a gateway goes on to hold the clock for a while."""
@@ -131,21 +182,25 @@ class ShardCore:
         if kind == Kind.BATCH:
             return self._on_batch(peer, header, payload, now_ms)
         if kind == Kind.RECORDS_DONE:
-            self._records.on_done(header["seq"], header.get("outcomes"))
-            return self._end_if_done()
+            seq, outcomes = header["seq"], header.get("outcomes")
+            keys = self._records.answered(seq, outcomes)
+            self._records.on_done(seq, outcomes)
+            return self._note_outcomes(records=keys)
         if kind == Kind.DEAD_LETTERS_DONE:
+            ids = self._letters.answered(header["seq"])
             self._letters.on_done(header["seq"])
-            return self._end_if_done()
+            return self._note_outcomes(letters=ids)
         if kind == Kind.ACTOR_FIRINGS:
-            releases = self._actors.on_firings(peer, header, payload, int(now_ms))
-            return [
-                *self._release(releases, header.get("received_us", 0), now_ms),
-                *self._end_if_done(),
-            ]
+            answer = self._actors.on_firings(peer, header, payload, int(now_ms))
+            return [] if answer is None else [self._append_answer(answer)]
         if kind == Kind.PANES_DONE:
-            self._panes.on_done(header["open_from"], bytes(payload))
-            return []
+            open_from, closed = header["open_from"], bytes(payload)
+            self._panes.on_done(open_from, closed)
+            return [self._append(self._nothing(), pane_parts(open_from, closed))]
         if kind == Kind.TABLE:
+            if self.replay is not None:
+                self._table_header = header
+                return []
             return self._on_table(RoutingTable.from_header(header))
         if kind == Kind.STOP:
             return self.on_stop(now_ms)
@@ -156,54 +211,76 @@ class ShardCore:
     def _on_batch(
         self, peer: str, header: dict[str, Any], payload: bytes | memoryview, now_ms: float
     ) -> list[Effect]:
+        if self._held or self._unanswered_bytes > limits.journal_unanswered_bytes_max:
+            self._held.append((peer, header, payload))
+            return []
         seq, incarnation = header["seq"], header["incarnation"]
         if header["epoch"] != self.epoch:
             return [self._refuse(peer, seq, "epoch")]
         gateway = self._gateways.get(peer)
-        if gateway is None or gateway.incarnation < incarnation:
-            gateway = self._gateways[peer] = _Gateway(incarnation, int(peer.rpartition("-")[2]))
+        is_new = gateway is None or gateway.incarnation < incarnation
+        if gateway is None or is_new:
+            gateway = self._gateways[peer] = Gateway(incarnation, int(peer.rpartition("-")[2]))
             self._clocks.on_new(peer)
         if gateway.incarnation > incarnation:
             return [self._refuse(peer, seq, "incarnation")]
         if seq <= gateway.last_seq:
             return self._ack_again(peer, seq)
-        if gateway.last_seq and seq != gateway.last_seq + 1:
+        if gateway.last_seq and seq != gateway.last_seq + 1 and not gateway.may_jump:
             return [self._refuse(peer, seq, "gap")]
         gateway.last_seq = seq
-        if len(payload) >= _MARK_WATERMARK.size:
-            self._panes.on_first_mark(_MARK_WATERMARK.unpack_from(payload)[0])
-        outputs = self._kernel.apply(
-            payload, gateway.number, incarnation, self._clocks.cap_ms(peer), int(now_ms)
-        )
+        gateway.may_jump = False
+        return self._apply(peer, gateway.number, header, payload, int(now_ms), is_new)
+
+    def _apply(
+        self,
+        peer: str,
+        number: int,
+        header: dict[str, Any],
+        payload: bytes | memoryview,
+        now_ms: int,
+        is_new: bool,
+    ) -> list[Effect]:
+        self._panes.on_stream(payload)
+        kernel, seq = self._kernel, header["seq"]
+        before_ms, cap_ms = kernel.clock_ms, self._clocks.cap_ms(peer)
+        outputs = kernel.apply(payload, number, header["incarnation"], cap_ms, now_ms)
         self._clocks.on_batch(peer, header)
-        record = msgpack.packb({"kind": "batch", **header, "now_ms": int(now_ms)})
-        pending = _Pending(outputs, peer, seq, header.get("received_us", 0))
-        return [self._append(pending, (record, payload))]
+        size = len(payload)
+        if size == _MARK_bytes and not (is_new or self._pending or outputs):
+            return [Send(peer, Kind.BATCH_ACK, {"seq": seq})]
+        received_us = header.get("received_us", 0)
+        pending = Pending(outputs, kernel.clock_ms, peer, seq, received_us, size)
+        parts = batch_parts(header, payload, cap_ms=cap_ms, clock_ms=before_ms, now_ms=now_ms)
+        return [self._append(pending, parts)]
 
     def on_appended(self, token: int, now_ms: float) -> list[Effect]:
         """The journal record with this token, and all before it, are durable: release."""
         effects: list[Effect] = []
         while self._pending and next(iter(self._pending)) <= token:
             _, pending = self._pending.popitem(last=False)
+            self._unanswered_bytes -= pending.bytes
+            self._durable_clock_ms = pending.clock_ms
             if pending.gateway:
                 effects.append(Send(pending.gateway, Kind.BATCH_ACK, {"seq": pending.seq}))
-            effects += self._release_outputs(pending, now_ms)
+            if pending.outputs:
+                effects += self._release_outputs(pending, now_ms)
+        if self._held:
+            effects += self._take_held(now_ms)
         return effects + self._end_if_done() if self._is_stopping else effects
 
     def on_tick(self, now_ms: float) -> list[Effect]:
-        """Move the clock when a gateway has gone, report panes and, once a second, status."""
-        effects: list[Effect] = []
-        low_ms = self._clocks.low_ms(now_ms)
-        if low_ms is not None and low_ms > self._kernel.clock_ms > NO_CLOCK:
-            outputs = self._kernel.advance(low_ms, int(now_ms))
-            record = msgpack.packb(
-                {"kind": "advance", "watermark_ms": low_ms, "now_ms": int(now_ms)}
-            )
-            effects.append(self._append(_Pending(outputs), (record,)))
+        """Move the clock when a gateway has gone, report panes, go on with the checkpoint and, once
+        a second, report status.
+        """
         is_heartbeat = now_ms - self._heartbeat_ms >= limits.heartbeat_ms
-        if not self._pending and (is_heartbeat or self._program.metrics):
-            effects += self._panes.report(self._kernel.clock_ms)
-        effects += self._actors.on_tick(now_ms)
+        effects: list[Effect] = []
+        if self.replay is None:
+            effects += self._advance(now_ms, is_heartbeat)
+            if is_heartbeat or self._program.metrics:
+                effects += self._panes.report(self._durable_clock_ms)
+            effects += self._actors.on_tick(now_ms)
+            effects += self._go_on_with_checkpoint(now_ms)
         if is_heartbeat:
             self._heartbeat_ms = now_ms
             status = msgpack.packb(self.status(now_ms))
@@ -213,12 +290,13 @@ class ShardCore:
     def on_stop(self, now_ms: float) -> list[Effect]:
         """No batch comes any more: `Stopped` follows when everything has been answered."""
         self._is_stopping = True
-        return [*self._panes.report(self._kernel.clock_ms), *self._end_if_done()]
+        return [*self._panes.report(self._durable_clock_ms), *self._end_if_done()]
 
     def facts(self) -> dict[str, Any]:
         """What the hello tells gateways: the clock, and the gateways' incarnations."""
         known = {name: gateway.incarnation for name, gateway in self._gateways.items()}
-        return {"index": self.index, "watermark_ms": self._kernel.clock_ms, "gateways": known}
+        clock_ms = self._durable_clock_ms if self._pending else self._kernel.clock_ms
+        return {"index": self.index, "watermark_ms": clock_ms, "gateways": known}
 
     def status(self, now_ms: float) -> dict[str, Any]:
         """This shard's part of the status document, plain values."""
@@ -227,9 +305,55 @@ class ShardCore:
             "clock_ms": None if self._kernel.clock_ms == NO_CLOCK else self._kernel.clock_ms,
             "outbox": {"records": self._records.items, "dead_letters": self._letters.items},
             "actors": self._actors.status(),
+            "held_batches": len(self._held),
+            "storage": self.storage,
+            "is_recovering": self.replay is not None,
         }
 
     # ---- inside ------------------------------------------------------------------------------
+
+    def _report_for_duty(self) -> list[Effect]:
+        facts = {
+            "role": "shard",
+            "name": self.name,
+            "index": self.index,
+            "incarnation": self.incarnation,
+            "epoch": self.epoch,
+            "address": self.address,
+        }
+        register = Send("coordinator", Kind.REGISTER, facts)
+        return [register, *self._panes.resend(self._durable_clock_ms)]
+
+    def _advance(self, now_ms: float, is_heartbeat: bool) -> list[Effect]:
+        """Move the clock on; what it did is a record, and so is the clock itself before others
+        build on it: when a metric window may close, and once a second.
+        """
+        kernel = self._kernel
+        low_ms = self._clocks.low_ms(now_ms)
+        if low_ms is not None and low_ms > kernel.clock_ms > NO_CLOCK:
+            outputs = kernel.advance(low_ms, int(now_ms))
+            if outputs:
+                pending = Pending(outputs, kernel.clock_ms)
+                return [self._append(pending, advance_parts(low_ms, int(now_ms)))]
+        clock_ms, durable_ms = kernel.clock_ms, self._durable_clock_ms
+        if self._pending or clock_ms <= durable_ms:
+            return []
+        sizes_ms = [metric.size_ms for metric in self._program.metrics]
+        if is_heartbeat or any((clock_ms - 1) // ms > (durable_ms - 1) // ms for ms in sizes_ms):
+            return [self._append(self._nothing(), advance_parts(clock_ms, int(now_ms)))]
+        return []
+
+    def _go_on_with_checkpoint(self, now_ms: float) -> list[Effect]:
+        rolling = self._rolling
+        if rolling is None:
+            return []
+        effects = rolling.step(self._kernel, self._token, now_ms)
+        if rolling.is_set_full(now_ms):
+            rolling.on_set_ended()
+            letters_made = self._kernel.letters_made
+            data = encode_state(self._state, self._pending.values(), letters_made)
+            effects.append(Snapshot(SHARD_UNIT, data))
+        return effects
 
     def _on_table(self, table: RoutingTable) -> list[Effect]:
         if self._table is not None and table.epoch < self._table.epoch:
@@ -247,10 +371,42 @@ class ShardCore:
         gone = before - {route.name for route in table.hosts}
         return [*effects, *(Disconnect(name) for name in sorted(gone))]
 
-    def _append(self, pending: _Pending, parts: tuple[bytes | memoryview, ...]) -> Append:
+    def _append(self, pending: Pending, parts: tuple[bytes | memoryview, ...]) -> Append:
         self._token += 1
         self._pending[self._token] = pending
+        self._unanswered_bytes += pending.bytes
         return Append(self._token, parts)
+
+    def _nothing(self) -> Pending:
+        """For a record of which nothing comes."""
+        return Pending(Outputs(), self._kernel.clock_ms)
+
+    def _append_answer(self, answer: Answer) -> Append:
+        pending = self._nothing()
+        pending.outputs.releases = answer.releases
+        pending.received_us = answer.received_us
+        parts = answer_parts(answer.trigger, answer.first, answer.releases, answer.fired)
+        return self._append(pending, parts)
+
+    def _note_outcomes(
+        self, records: list[str] | None = None, letters: list[str] | None = None
+    ) -> list[Effect]:
+        if not records and not letters:
+            return self._end_if_done()
+        return [self._append(self._nothing(), outcome_parts(records, letters))]
+
+    def _note_dropped(self, dropped: list[Answer]) -> list[Effect]:
+        return [self._append_answer(answer) for answer in dropped]
+
+    def _take_held(self, now_ms: float) -> list[Effect]:
+        """Half of the bytes are durable: apply what waited."""
+        effects: list[Effect] = []
+        if self._unanswered_bytes <= limits.journal_unanswered_bytes_max / 2:
+            held, self._held = self._held, deque()
+            while held and self._unanswered_bytes <= limits.journal_unanswered_bytes_max:
+                effects += self._on_batch(*held.popleft(), now_ms)
+            self._held = held
+        return effects
 
     def _ack_again(self, peer: str, seq: int) -> list[Effect]:
         """Ack a batch applied before, unless its record is still on the way to the disk."""
@@ -261,58 +417,61 @@ class ShardCore:
         self.counters.refused[reason] = self.counters.refused.get(reason, 0) + 1
         return Send(peer, Kind.REFUSED, {"seq": seq, "reason": reason, "epoch": self.epoch})
 
-    def _release_outputs(self, pending: _Pending, now_ms: float) -> list[Effect]:
+    def _release_outputs(self, pending: Pending, now_ms: float) -> list[Effect]:
         outputs = pending.outputs
         if outputs.panes:
             self._panes.add(outputs.panes)
-        effects = self._release(outputs.releases, pending.received_us, now_ms)
-        effects += self._keep_letters(outputs.dead_letters)
+        effects: list[Effect] = []
+        if outputs.releases:
+            self.counters.on_releases(outputs.releases, pending.received_us, now_ms)
+            effects += self._hand_over(outputs.releases, pending.received_us, now_ms)
+        if outputs.dead_letters:
+            self.counters.on_dead_letters(outputs.dead_letters)
+            effects += self._keep_letters(outputs.dead_letters)
         for trigger, matches in outputs.matches.items():
             sends, dropped = self._actors.add(trigger, matches, pending.received_us)
-            effects += sends
+            effects += [*sends, *self._note_dropped(dropped)]
             if dropped:
-                text = "a custom trigger is too slow; its oldest events were dropped"
-                effects.append(
-                    Log("warning", text, {"host": host_name(trigger), "events": dropped})
-                )
+                text = "a custom trigger is too slow; its oldest batches were dropped"
+                facts = {"host": host_name(trigger), "batches": len(dropped)}
+                effects.append(Log("warning", text, facts))
         return effects
 
-    def _release(
+    def _hand_over(
         self, releases: list[dict[str, Any]], received_us: int, now_ms: float
     ) -> list[Effect]:
-        if not releases:
-            return []
-        self.counters.on_releases(releases, received_us, now_ms)
+        """Give records to delivery; those that have to make room become dead letters."""
         sends, left = self._records.add(releases, received_us=received_us)
-        return [*sends, *self._keep_letters([_outbox_full(item, now_ms) for item in left])]
+        if not left:
+            return list(sends)
+        pending = self._nothing()
+        pending.outputs.dead_letters = [outbox_full(item, now_ms) for item in left]
+        parts = left_parts([_release_key(item) for item in left], int(now_ms))
+        return [*sends, self._append(pending, parts)]
 
     def _keep_letters(self, letters: list[dict[str, Any]]) -> list[Effect]:
-        if not letters:
-            return []
-        self.counters.on_dead_letters(letters)
         sends, left = self._letters.add(letters)
         self.counters.letters_lost += len(left)
-        return list(sends)
+        return [*sends, *(self._note_outcomes(letters=[one["id"] for one in left]) if left else ())]
 
     def _end_if_done(self) -> list[Effect]:
-        waiting = self._pending or len(self._records) or len(self._letters) or len(self._actors)
+        waiting = (
+            self._pending
+            or self._held
+            or len(self._records)
+            or len(self._letters)
+            or len(self._actors)
+        )
         if not self._is_stopping or self._is_stopped or waiting:
             return []
         self._is_stopped = True
         return [Send("coordinator", Kind.STOPPED, {"name": self.name}), Stopped()]
 
 
-def _outbox_full(item: dict[str, Any], now_ms: float) -> dict[str, Any]:
-    """The dead letter of a record that had to leave the outbox."""
-    record = item["record"]
-    return {
-        "kind": "dead_letter",
-        "id": record.get("id", ""),
-        "reason": "outbox_full",
-        "detail": "delivery was away or too slow",
-        "source": "shard",
-        "time": int(now_ms),
-        "firing": record,
-        "action": ", ".join(item["actions"]),
-        "attempts": 0,
-    }
+def _release_key(item: dict[str, Any]) -> str:
+    return record_key(item["record"])
+
+
+def _letter_key(letter: dict[str, Any]) -> str:
+    key: str = letter["id"]
+    return key

@@ -32,6 +32,19 @@ class _Batch:
     starts: set[int] = field(default_factory=set)  # incarnations of the host that had it
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A batch is done with: `first` is the id of its first match, which names it in the journal;
+    `fired` is what the cooldown has learned: user, key, time.
+    """
+
+    trigger: str
+    first: str
+    received_us: int = 0
+    releases: list[dict[str, Any]] = field(default_factory=list)
+    fired: list[list[Any]] = field(default_factory=list)
+
+
 @dataclass(slots=True)
 class _Host:
     """One custom trigger as this shard sees it."""
@@ -62,65 +75,112 @@ class ShardActors:
 
     def add(
         self, trigger: str, matches: list[dict[str, Any]], received_us: int
-    ) -> tuple[list[Send], int]:
-        """Send a trigger's matching events; returns also how many old ones had to leave."""
+    ) -> tuple[list[Send], list[Answer]]:
+        """Send a trigger's matching events; returns also the old batches that had to leave."""
         peer = host_name(trigger)
         host = self._hosts[peer]
-        sends = []
-        for start in range(0, len(matches), limits.actor_batch_events_max):
-            part = matches[start : start + limits.actor_batch_events_max]
-            self._seq += 1
-            header = {"seq": self._seq, "trigger": trigger, "received_us": received_us}
-            batch = _Batch(header, msgpack.packb(columns_of(part)), part, {host.incarnation})
-            host.batches[self._seq] = batch
-            host.waiting += len(part)
-            sends.append(Send(peer, Kind.ACTOR_BATCH, header, batch.payload))
-        dropped = 0
+        sends = [
+            self._send(
+                peer, host, matches[start : start + limits.actor_batch_events_max], received_us
+            )
+            for start in range(0, len(matches), limits.actor_batch_events_max)
+        ]
+        dropped = []
         while host.waiting > limits.actor_waiting_events_max:
-            dropped += self._drop(host, next(iter(host.batches)))
-        host.dropped += dropped
+            batch = self._drop(host, next(iter(host.batches)))
+            host.dropped += len(batch.matches)
+            dropped.append(_dropped(host, batch))
         return sends, dropped
 
-    def on_connected(self, peer: str, incarnation: int) -> list[Effect]:
-        """A host is there (again): send what it has not answered, except what it never survives."""
+    def on_connected(self, peer: str, incarnation: int) -> tuple[list[Effect], list[Answer]]:
+        """A host is there (again): send what it has not answered, except what it never survives.
+
+        Returns also the batches that were dropped for that.
+        """
         host = self._hosts.get(peer)
         if host is None:
-            return []
+            return [], []
         host.incarnation = incarnation
         effects: list[Effect] = []
+        dropped = []
         for seq, batch in list(host.batches.items()):
             batch.starts.add(incarnation)
             if len(batch.starts) > limits.actor_batch_starts_max:
-                events = self._drop(host, seq)
+                self._drop(host, seq)
+                events = len(batch.matches)
                 host.failed += events
+                dropped.append(_dropped(host, batch))
                 text = "a custom trigger did not survive a batch; the batch was dropped"
                 effects.append(Log("error", text, {"host": peer, "events": events}))
             else:
                 effects.append(Send(peer, Kind.ACTOR_BATCH, batch.header, batch.payload))
-        return effects
+        return effects, dropped
 
     def on_firings(
         self, peer: str, header: dict[str, Any], payload: bytes | memoryview, now_ms: int
-    ) -> list[dict[str, Any]]:
-        """A host's answer to a batch; returns the releases. `header` may have `error`.
+    ) -> Answer | None:
+        """A host's answer to a batch; None: to one that is not waited for. `header` may have
+        `error`.
 
         The payload is a list of (row, key, values) in the batch's rows.
         """
         host = self._hosts.get(peer)
         batch = host.batches.pop(header["seq"], None) if host is not None else None
         if host is None or batch is None:
-            return []
+            return None
         host.waiting -= len(batch.matches)
-        header["received_us"] = batch.header["received_us"]
+        answer = _dropped(host, batch)
         if header.get("error"):
             host.failed += len(batch.matches)
-            return []
-        releases = []
+            return answer
         for row, key, values in msgpack.unpackb(payload, strict_map_key=False):
             match = batch.matches[row]
             if self._may_fire(host, match, key):
-                releases.append(_firing(host.trigger, match, key, values, now_ms))
-        return releases
+                answer.releases.append(_firing(host.trigger, match, key, values, now_ms))
+                if host.trigger.cooldown_ms:
+                    answer.fired.append([match["user"], key, match["time"]])
+        return answer
+
+    def replay_matches(self, trigger: str, matches: list[dict[str, Any]]) -> None:
+        """Matching events of the journal: none leaves, what had to leave the journal says."""
+        peer = host_name(trigger)
+        for start in range(0, len(matches), limits.actor_batch_events_max):
+            part = matches[start : start + limits.actor_batch_events_max]
+            self._send(peer, self._hosts[peer], part, 0)
+
+    def replay(self, trigger: str, first: str, fired: list[list[Any]]) -> None:
+        """An answer of the journal: its batch is done with."""
+        host = self._hosts.get(host_name(trigger))
+        if host is None:
+            return
+        for seq, batch in host.batches.items():
+            if batch.matches[0]["id"] == first:
+                self._drop(host, seq)
+                break
+        for user, key, time_ms in fired:
+            self._note_fired(host, (user, key), time_ms)
+
+    def snapshot(self) -> list[Any]:
+        """What is to be known after a crash, as plain values."""
+        return [
+            [
+                host.trigger.name,
+                [batch.matches for batch in host.batches.values()],
+                [[*who, time_ms] for who, time_ms in host.fired.items()],
+            ]
+            for host in self._hosts.values()
+        ]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `snapshot` gave; a trigger that the plan no longer has is left out."""
+        for trigger, batches, fired in plain:
+            peer = host_name(trigger)
+            host = self._hosts.get(peer)
+            if host is not None:
+                for matches in batches:
+                    self._send(peer, host, matches, 0)
+                for user, key, time_ms in fired:
+                    self._note_fired(host, (user, key), time_ms)
 
     def on_tick(self, now_ms: float) -> list[Effect]:
         """Nothing is due by time here."""
@@ -137,10 +197,18 @@ class ShardActors:
             for host in self._hosts.values()
         }
 
-    def _drop(self, host: _Host, seq: int) -> int:
-        events = len(host.batches.pop(seq).matches)
-        host.waiting -= events
-        return events
+    def _send(self, peer: str, host: _Host, part: list[dict[str, Any]], received_us: int) -> Send:
+        self._seq += 1
+        header = {"seq": self._seq, "trigger": host.trigger.name, "received_us": received_us}
+        batch = _Batch(header, msgpack.packb(columns_of(part)), part, {host.incarnation})
+        host.batches[self._seq] = batch
+        host.waiting += len(part)
+        return Send(peer, Kind.ACTOR_BATCH, header, batch.payload)
+
+    def _drop(self, host: _Host, seq: int) -> _Batch:
+        batch = host.batches.pop(seq)
+        host.waiting -= len(batch.matches)
+        return batch
 
     def _may_fire(self, host: _Host, match: dict[str, Any], key: str) -> bool:
         """Cooldown per user and key, kept for the latest users only."""
@@ -150,11 +218,19 @@ class ShardActors:
         before_ms = host.fired.get(who)
         if before_ms is not None and match["time"] - before_ms < host.trigger.cooldown_ms:
             return False
-        host.fired[who] = match["time"]
+        self._note_fired(host, who, match["time"])
+        return True
+
+    def _note_fired(self, host: _Host, who: tuple[str, str], time_ms: int) -> None:
+        host.fired[who] = time_ms
         host.fired.move_to_end(who)
         if len(host.fired) > limits.actor_cooldown_users_max:
             host.fired.popitem(last=False)
-        return True
+
+
+def _dropped(host: _Host, batch: _Batch) -> Answer:
+    """The answer of a batch from which nothing came (yet)."""
+    return Answer(host.trigger.name, batch.matches[0]["id"], batch.header["received_us"])
 
 
 def columns_of(matches: list[dict[str, Any]]) -> dict[str, Any]:

@@ -60,6 +60,19 @@ class GatewayClocks:
         clock.watermark_ms = max(clock.watermark_ms, header["watermark_ms"])
         clock.holds = header["is_running"]
 
+    def on_recovered(self, now_ms: float) -> None:
+        """Nobody is connected yet: each gateway that holds the clock does so for a while."""
+        for clock in self._clocks.values():
+            clock.lost_ms = now_ms
+
+    def snapshot(self) -> list[Any]:
+        """As plain values."""
+        return [[name, one.watermark_ms, one.holds] for name, one in self._clocks.items()]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `snapshot` gave."""
+        self._clocks = {name: _Clock(ms, holds) for name, ms, holds in plain}
+
     def cap_ms(self, gateway: str) -> int:
         """The smallest watermark of all other gateways that hold the clock; NO_CAP if none does."""
         cap_ms = NO_CAP

@@ -8,7 +8,12 @@ from augenblick.binding.kernel import Outputs
 
 
 class ShardKernel(Protocol):
-    """One shard's kernel. Calls change its state at once; times are epoch ms."""
+    """One shard's kernel. Calls change its state at once; times are epoch ms.
+
+    `letters_made` numbers the dead letters, whose ids follow from it.
+    """
+
+    letters_made: int
 
     def apply(
         self,
@@ -22,6 +27,26 @@ class ShardKernel(Protocol):
 
     def advance(self, watermark_ms: int, now_ms: int) -> Outputs:
         """Move every key group's clock forward."""
+
+    def apply_some(
+        self,
+        stream: bytes | memoryview,
+        gateway: int,
+        incarnation: int,
+        cap_watermark_ms: int,
+        now_ms: int,
+        mask: bytes,
+    ) -> None:
+        """`apply` for the key groups whose byte of the mask is 1; what comes of it is dropped."""
+
+    def snapshot(self, key_group: int) -> bytes:
+        """A key group's state, for `restore`."""
+
+    def restore(self, data: bytes) -> int:
+        """Take a key group from its snapshot; returns its number."""
+
+    def changed_groups(self) -> bytes:
+        """4,096 bytes: 1 where a key group has changed since its last snapshot."""
 
     def counters(self) -> dict[str, int]:
         """Events applied, late, duplicate and so on, by name, since the start; has "events"."""

@@ -7,8 +7,9 @@ coordinator sends what it has to remember of closed windows; a new one gets it b
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
@@ -17,6 +18,7 @@ from augenblick.core.metrics import NO_CLOCK, PaneRow
 from augenblick.link.messages import Kind
 
 _ROWS_max = 50_000  # per message: some 2 MB
+_MARK_WATERMARK: Final = struct.Struct("<8xq")
 
 
 class ShardPanes:
@@ -30,10 +32,12 @@ class ShardPanes:
         self._open: dict[tuple[int, int, int, Any], tuple[int, int]] = {}
         self._changed: set[tuple[int, int, int, Any]] = set()
 
-    def on_first_mark(self, watermark_ms: int) -> None:
-        """The first mark of a stream: the first watermark ever is where windows begin to count."""
-        if self._origin_ms is None and watermark_ms != NO_CLOCK:
-            self._origin_ms = watermark_ms
+    def on_stream(self, stream: bytes | memoryview) -> None:
+        """The first watermark ever is where windows begin to count: the first mark of a stream."""
+        if self._origin_ms is None and len(stream) >= _MARK_WATERMARK.size:
+            (watermark_ms,) = _MARK_WATERMARK.unpack_from(stream)
+            if watermark_ms != NO_CLOCK:
+                self._origin_ms = watermark_ms
 
     def add(self, rows: Iterable[PaneRow]) -> None:
         """Panes as they stand now."""
@@ -66,6 +70,16 @@ class ShardPanes:
             del self._open[key]
             self._changed.discard(key)
 
+    def snapshot(self) -> list[Any]:
+        """What is to be known after a crash, as plain values."""
+        rows = [(*key, *self._packable(key)) for key in self._open]
+        return [self._origin_ms, self._closed, rows]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `snapshot` gave; all of it is reported anew."""
+        self._origin_ms, self._closed, rows = plain
+        self.add(_rows(rows))
+
     def _messages(
         self, keys: list[tuple[int, int, int, Any]], clock_ms: int, closed: bytes | None = None
     ) -> list[Send]:
@@ -93,7 +107,11 @@ class ShardPanes:
 def parts_of(payload: bytes | memoryview) -> tuple[bytes | None, list[PaneRow]]:
     """A PANES message's memory of closed windows (None: as before), and its rows."""
     closed, rows = msgpack.unpackb(payload, strict_map_key=False)
-    return closed, [
+    return closed, _rows(rows)
+
+
+def _rows(rows: Iterable[Any]) -> list[PaneRow]:
+    return [
         (key_group, metric, start_ms, group, count, int.from_bytes(total, "little", signed=True))
         for key_group, metric, start_ms, group, count, total in rows
     ]

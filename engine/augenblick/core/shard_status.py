@@ -22,6 +22,11 @@ class ShardCounters:
         self._letters: dict[str, int] = {}
         self._rate_from: tuple[float, int] = (0.0, 0)
         self._events_per_s = 0.0
+        self._replayed: dict[str, int] = {}
+
+    def on_recovered(self, kernel: ShardKernel) -> None:
+        """What the kernel has counted so far was counted before the crash."""
+        self._replayed = kernel.counters()
 
     def on_releases(self, releases: list[dict[str, Any]], received_us: int, now_ms: float) -> None:
         """Records that leave now."""
@@ -57,7 +62,9 @@ class ShardCounters:
             "users": kernel.users,
             "memory_bytes": kernel.memory_bytes,
             "events_per_s": round(self._events_per_s, 1),
-            "counters": counters,
+            "counters": {
+                name: count - self._replayed.get(name, 0) for name, count in counters.items()
+            },
             "refused": dict(self.refused),
             "records": dict(self._records),
             "dead_letters": dict(self._letters),

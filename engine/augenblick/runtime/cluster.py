@@ -14,15 +14,17 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augenblick import limits
 from augenblick.config import secret
 from augenblick.config.process import DeliverySettings, GatewaySettings, ProcessSettings
 from augenblick.config.serve import ServeOptions, numbered
-from augenblick.core.routing import gateway_name, host_name
+from augenblick.core.routing import even_ranges, gateway_name, host_name
 from augenblick.durability import cluster_file
 from augenblick.durability.directory import DirectoryLock
+from augenblick.durability.formation import form, holds_state
 from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
 from augenblick.plan.compiler import compile_plan
@@ -92,6 +94,7 @@ class Engine:
         self._lock = DirectoryLock(data)
         self._lock.take()
         cluster = cluster_file.load_or_create(data)
+        self._settle_directories(data, cluster)
         given = os.environ.get(secret.SECRET_VARIABLE)
         cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
         secret.load_or_create(data / secret.TOKEN_FILE)
@@ -158,6 +161,17 @@ class Engine:
         await importing
         return address
 
+    def _settle_directories(self, data: Path, cluster: cluster_file.Cluster) -> None:
+        """Each shard has its directory, or none will be kept."""
+        options = self.options
+        if options.store != "none":
+            form(data, cluster, even_ranges(options.shards), options.accept_loss)
+        elif holds_state(data):
+            raise UsageError(
+                f"{data} holds the state of users, which --durability none would pass over: use"
+                " another --data, or --durability fsync"
+            )
+
     def _settle_ports(self, seconds: float = 0.0) -> None:
         for index in range(self.options.gateways):
             forward = settle("--forward", numbered(self.options.forward, index), seconds)
@@ -182,6 +196,7 @@ class Engine:
             memory_bytes_max=options.memory_bytes_max,
             home_resource="" if options.ray is None else f"node:{host}",
             shard_resource=options.shard_resource,
+            durability=options.store,
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:

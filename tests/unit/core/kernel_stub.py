@@ -1,6 +1,7 @@
 """A stand-in for the kernel: it reads marks and makes one firing per event, no rules."""
 
 import struct
+from typing import Any
 
 from augenblick.binding.kernel import Outputs
 from augenblick.core.metrics import NO_CLOCK
@@ -30,6 +31,7 @@ class StubKernel:
         self.memory_bytes = 0
         self.events = 0
         self.seen: set[str] = set()
+        self.letters_made = 0
 
     @property
     def users(self) -> int:
@@ -62,6 +64,18 @@ class StubKernel:
             at += EVENT.size + size
             self._event(outputs, user, time_ms, now_ms)
         return outputs
+
+    def apply_some(self, *call: Any) -> None:
+        self.apply(*call[:-1])
+
+    def snapshot(self, key_group: int) -> bytes:
+        return b"group %d" % key_group
+
+    def restore(self, data: bytes) -> int:
+        return int(data.split()[1])
+
+    def changed_groups(self) -> bytes:
+        return bytes([1]) * 4096
 
     def _event(self, outputs: Outputs, user: str, time_ms: int, now_ms: int) -> None:
         self.events += 1

@@ -39,7 +39,7 @@ class Shard:
             elif self.holds:
                 self.tokens.append(effect.token)
             else:
-                out += self.core.on_appended(effect.token, now_ms)
+                out += self.run(self.core.on_appended(effect.token, now_ms), now_ms)
         return out
 
     def batch(self, seq: int, *items: Any, gateway: int = 0, **header: Any) -> list[Effect]:

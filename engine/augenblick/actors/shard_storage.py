@@ -1,0 +1,186 @@
+"""A shard's disk as its shell uses it: journal, checkpoint, and the threads that wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from augenblick import limits
+from augenblick.core.shard_replay import ShardReplay
+from augenblick.durability.checkpoint import Checkpoint
+from augenblick.durability.committer import Committer
+from augenblick.durability.disk import DiskFiles
+from augenblick.durability.formats.head import Owner
+from augenblick.durability.formats.packs import SHARD_UNIT
+from augenblick.durability.journal import SegmentJournal
+from augenblick.durability.journal.segments import Durability
+from augenblick.errors import StorageError, StorageFull
+
+LOG = logging.getLogger("augenblick")
+
+
+class ShardStorage:
+    """Journal and checkpoint of one directory; made with its lock held and its epoch raised.
+
+    All methods are called on the event loop's thread. First `recover`, then `begin`, then the rest.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        owner: Owner,
+        epoch: int,
+        durability: Durability,
+        units: Sequence[int],
+    ) -> None:
+        files = DiskFiles(directory)
+        self.units = units
+        self._all_units = [*units, SHARD_UNIT]
+        self._durability = durability
+        self._checkpoint = Checkpoint(files, owner)
+        self._checkpoint.open(epoch)
+        self._journal = SegmentJournal(files, owner, durability=durability)
+        opened = self._journal.open(epoch, reach=self._checkpoint.reach)
+        if opened.torn is not None:
+            torn = opened.torn
+            text = "%s: cut %d bytes at %s, byte %d: the last owner never knew them durable"
+            LOG.warning(text, owner.name, torn.bytes, torn.file, torn.offset)
+        self._loop = asyncio.get_running_loop()
+        self._committer: Committer | None = None
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._set: list[tuple[int, int, bytes | None]] = []
+        self._set_end: int | None = None  # where a whole set stands, until it is being written
+        self._tail = self._checkpoint.tail(self._all_units)[1]
+        self._written_at = self._loop.time()
+        self._appended_at = self._loop.time()
+        self._is_full = False
+        self._recovered_share = 0.0
+        self._on_written: Callable[[], None] = _ignore
+
+    @property
+    def positions(self) -> Mapping[int, int]:
+        """Where the units in the checkpoint stand."""
+        return self._checkpoint.positions
+
+    async def recover(self, replay: ShardReplay, on_turn: Callable[[], None]) -> None:
+        """Bring a core to the journal's end; the loop gets its turn in between, after `on_turn`."""
+        journal, checkpoint = self._journal, self._checkpoint
+        positions = checkpoint.positions
+        turn_at = self._loop.time()
+        length = max(journal.durable - self._tail, 1)
+
+        async def take_turns(share: float) -> None:
+            nonlocal turn_at
+            if self._loop.time() - turn_at > limits.recovery_turn_seconds:
+                self._recovered_share = share
+                on_turn()
+                await asyncio.sleep(0)
+                turn_at = self._loop.time()
+
+        for number, unit in enumerate(positions):
+            replay.restore(unit, checkpoint.read(unit)[1])
+            await take_turns(number / len(positions) / 2)
+        for record in journal.read_from(self._tail):
+            replay.replay(record.position, record.body)
+            await take_turns(0.5 + (record.end - self._tail) / length / 2)
+        self._recovered_share = 1.0
+
+    def begin(
+        self,
+        *,
+        on_full: Callable[[bool], None],
+        on_broken: Callable[[StorageError], None],
+        on_written: Callable[[], None],
+    ) -> None:
+        """The core is where the journal ends: take its records. `on_written`: a set of snapshots is
+        on disk.
+        """
+
+        def note_full(is_full: bool) -> None:
+            self._is_full = is_full
+            on_full(is_full)
+
+        post = self._loop.call_soon_threadsafe
+        self._committer = Committer(self._journal, post, on_full=note_full, on_broken=on_broken)
+        self._on_written = on_written
+
+    def append(
+        self, token: int, parts: Sequence[bytes | memoryview], on_appended: Callable[[int], None]
+    ) -> None:
+        """A record; `on_appended(token)` once it is durable."""
+        assert self._committer is not None
+        self._appended_at = self._loop.time()
+        self._committer.append(token, parts, on_appended)
+
+    def keep(self, unit: int, snapshot: bytes | None) -> None:
+        """A unit's state where the journal ends now (None: as in its last snapshot)."""
+        self._set.append((unit, self._journal.position, snapshot))
+        if unit == SHARD_UNIT:
+            self._set_end = self._journal.position
+
+    def tick(self) -> None:
+        """Name the last commit once nothing comes any more; write a set that may be written."""
+        if self._committer is None:
+            return
+        if self._loop.time() - self._appended_at > limits.journal_quiet_seconds:
+            self._committer.settle()
+        if self._set_end is not None and self._journal.synced >= self._set_end:
+            self._set_end = None
+            for unit, position, snapshot in self._set:
+                if snapshot is None:
+                    self._checkpoint.confirm(unit, position)
+                else:
+                    self._checkpoint.add(unit, position, snapshot)
+            self._set = []
+            self._write()
+
+    def status(self) -> dict[str, Any]:
+        """For `status`, plain values; bytes of the journal, seconds."""
+        journal = self._journal
+        return {
+            "durability": self._durability,
+            "position": journal.position,
+            "waiting_bytes": journal.position - journal.durable,
+            "replay_bytes": journal.position - self._tail,
+            "checkpoint_age_s": round(self._loop.time() - self._written_at, 1),
+            "is_full": self._is_full,
+            "recovered": round(self._recovered_share, 3),
+        }
+
+    def close(self) -> None:
+        """Commit what was appended and give the files back."""
+        if self._committer is not None:
+            self._committer.close()
+        self._writer.shutdown()
+        self._journal.close()
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        future = self._loop.run_in_executor(self._writer, self._write_set)
+        future.add_done_callback(self._on_set)
+
+    def _write_set(self) -> int:
+        """On the writer's thread; returns the position below which nobody reads the journal."""
+        self._checkpoint.commit()
+        tail = self._checkpoint.tail(self._all_units)[1]
+        self._journal.truncate_below(tail)
+        return tail
+
+    def _on_set(self, future: asyncio.Future[int]) -> None:
+        try:
+            self._tail = future.result()
+        except StorageFull as error:
+            LOG.warning("no checkpoint: %s", error)
+            self._loop.call_later(limits.checkpoint_retry_seconds, self._write)
+            return
+        self._written_at = self._loop.time()
+        self._on_written()
+
+
+def _ignore() -> None:
+    """Nobody waits."""

@@ -1,0 +1,104 @@
+"""What a shard's journal records hold. Pure.
+
+    u16 header bytes | msgpack header | payload
+
+Little endian. The header has `kind`, and with it:
+
+- `batch`: what a gateway sent. `seq gateway incarnation watermark_ms is_running` of its header,
+  `cap_ms` and `now_ms` of the kernel's call, `clock_ms`: the kernel's clock before it, which marks
+  may have moved that had no other effect and no record. The payload is the stream.
+- `advance`: the clock moved to `watermark_ms`, at `now_ms`.
+- `outcomes`: final outcomes; the payload has `records` (keys) and `letters` (ids).
+- `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
+- `answer`: a custom trigger's answer to the batch of `trigger` that begins with the match `first`;
+  the payload has `releases`, and `fired`, what its cooldown remembers.
+- `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
+  remembers of those before.
+
+Replaying them in order gives the same state and the same records that leave, with the same ids.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgpack
+
+BATCH: Final = "batch"
+ADVANCE: Final = "advance"
+OUTCOMES: Final = "outcomes"
+LEFT: Final = "left"
+ANSWER: Final = "answer"
+PANES: Final = "panes"
+_HEADER: Final = struct.Struct("<H")
+
+
+def record_parts(
+    header: dict[str, Any], payload: bytes | memoryview = b""
+) -> tuple[bytes | memoryview, ...]:
+    """A record as the parts of an Append; the payload is not copied."""
+    packed = msgpack.packb(header)
+    return (_HEADER.pack(len(packed)) + packed, payload)
+
+
+def split_record(body: bytes) -> tuple[dict[str, Any], memoryview]:
+    """Header and payload of a record."""
+    (size,) = _HEADER.unpack_from(body)
+    begin = _HEADER.size + size
+    header = msgpack.unpackb(body[_HEADER.size : begin], strict_map_key=False)
+    return header, memoryview(body)[begin:]
+
+
+def batch_parts(
+    header: dict[str, Any],
+    payload: bytes | memoryview,
+    *,
+    cap_ms: int,
+    clock_ms: int,
+    now_ms: int,
+) -> tuple[bytes | memoryview, ...]:
+    """The record of a gateway's batch."""
+    kept = {
+        "kind": BATCH,
+        "seq": header["seq"],
+        "gateway": header["gateway"],
+        "incarnation": header["incarnation"],
+        "watermark_ms": header["watermark_ms"],
+        "is_running": header["is_running"],
+        "cap_ms": cap_ms,
+        "clock_ms": clock_ms,
+        "now_ms": now_ms,
+    }
+    return record_parts(kept, payload)
+
+
+def advance_parts(watermark_ms: int, now_ms: int) -> tuple[bytes | memoryview, ...]:
+    """The record of a clock that moved by itself."""
+    return record_parts({"kind": ADVANCE, "watermark_ms": watermark_ms, "now_ms": now_ms})
+
+
+def outcome_parts(
+    records: list[str] | None = None, letters: list[str] | None = None
+) -> tuple[bytes | memoryview, ...]:
+    """The record of final outcomes: these are done with."""
+    payload = msgpack.packb({"records": records or [], "letters": letters or []})
+    return record_parts({"kind": OUTCOMES}, payload)
+
+
+def left_parts(keys: list[str], now_ms: int) -> tuple[bytes | memoryview, ...]:
+    """The record of records that became dead letters because too many waited."""
+    return record_parts({"kind": LEFT, "now_ms": now_ms}, msgpack.packb(keys))
+
+
+def answer_parts(
+    trigger: str, first: str, releases: list[dict[str, Any]], fired: list[list[Any]]
+) -> tuple[bytes | memoryview, ...]:
+    """The record of a custom trigger's answer, or of a batch that was dropped without one."""
+    payload = msgpack.packb({"releases": releases, "fired": fired})
+    return record_parts({"kind": ANSWER, "trigger": trigger, "first": first}, payload)
+
+
+def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:
+    """The record of the coordinator's word that metric windows are closed and delivered."""
+    return record_parts({"kind": PANES, "open_from": open_from}, closed)

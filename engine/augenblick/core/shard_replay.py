@@ -1,0 +1,188 @@
+"""Recovery of a shard: its checkpoint's units, then one pass over its journal.
+
+The unit SHARD_UNIT is never older than any key group (each set of snapshots ends with it). So the
+pass has two halves. Up to that unit's position records only bring key groups forward that stand
+further back: what came of them has left, or is in that unit. Behind it every record counts for all:
+it is applied as it was, and what has no final outcome in the journal is to leave again, with the
+same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+
+from augenblick.binding.kernel import Outputs
+from augenblick.core.delivery_records import record_key
+from augenblick.core.outbox import unpack_open
+from augenblick.core.routing import KEY_GROUPS
+from augenblick.core.shard_kernel import ShardKernel
+from augenblick.core.shard_records import (
+    ADVANCE,
+    ANSWER,
+    BATCH,
+    LEFT,
+    OUTCOMES,
+    PANES,
+    split_record,
+)
+from augenblick.core.shard_state import Gateway, ShardState, decode_state
+from augenblick.durability.formats.packs import SHARD_UNIT
+from augenblick.errors import OurError
+
+
+class ShardReplay:
+    """One recovery; `restore` for each unit of the checkpoint, `replay` for each record from the
+    smallest position on, then the core asks for what is `open`.
+
+    `positions`: of the units in the checkpoint; those without a snapshot stand at the begin.
+    """
+
+    def __init__(
+        self, state: ShardState, kernel: ShardKernel, positions: Mapping[int, int]
+    ) -> None:
+        self.records: dict[str, dict[str, Any]] = {}
+        self.letters: dict[str, dict[str, Any]] = {}
+        self.events = 0
+        self.applied = 0
+        self._state = state
+        self._kernel = kernel
+        self._positions = dict(positions)
+        self._shard_position = positions.get(SHARD_UNIT, 0)
+        self._mask = bytes(KEY_GROUPS)
+        self._mask_until = -1
+
+    def restore(self, unit: int, data: bytes) -> None:
+        """A unit of the checkpoint."""
+        if unit != SHARD_UNIT:
+            self._kernel.restore(data)
+            return
+        content = decode_state(data)
+        state = self._state
+        for name, incarnation, last_seq in content["gateways"]:
+            state.gateways[name] = Gateway(incarnation, _number(name), last_seq)
+        state.clocks.restore(content["clocks"])
+        state.panes.restore(content["panes"])
+        state.actors.restore(content["actors"])
+        for item in unpack_open(content["records"]):
+            self.records[record_key(item["record"])] = item
+        for letter in unpack_open(content["letters"]):
+            self.letters[letter["id"]] = letter
+        self._kernel.letters_made = content["letters_made"]
+        for outputs in content["held"]:
+            self._take(outputs)
+
+    def replay(self, position: int, body: bytes) -> None:
+        """A record of the journal; `position` is where it begins."""
+        header, payload = split_record(body)
+        self.applied += 1
+        is_old = position < self._shard_position
+        kind = header["kind"]
+        if kind == BATCH:
+            self._on_batch(position, header, payload, is_old)
+        elif kind == ADVANCE:
+            outputs = self._kernel.advance(header["watermark_ms"], header["now_ms"])
+            if not is_old:
+                self._take(outputs)
+        elif not is_old:
+            self._on_shard_record(kind, header, payload)
+
+    def finish(self, now_ms: float) -> None:
+        """The end of the journal: peers are away, and gateways may have got acks without record."""
+        for gateway in self._state.gateways.values():
+            gateway.may_jump = True
+        self._state.clocks.on_recovered(now_ms)
+
+    # ---- inside ------------------------------------------------------------------------------
+
+    def _on_batch(
+        self, position: int, header: dict[str, Any], payload: memoryview, is_old: bool
+    ) -> None:
+        kernel = self._kernel
+        now_ms = header["now_ms"]
+        number = _number(header["gateway"])
+        moved = Outputs()
+        if header["clock_ms"] > kernel.clock_ms:  # by marks that had no record
+            moved = kernel.advance(header["clock_ms"], now_ms)
+        call = (number, header["incarnation"], header["cap_ms"], now_ms)
+        if is_old:
+            kernel.apply_some(payload, *call, self._mask_at(position))
+            return
+        state, name = self._state, header["gateway"]
+        gateway = state.gateways.get(name)
+        if gateway is None or gateway.incarnation < header["incarnation"]:
+            gateway = state.gateways[name] = Gateway(header["incarnation"], number)
+            state.clocks.on_new(name)
+        gateway.last_seq = header["seq"]
+        state.panes.on_stream(payload)
+        self._take(moved)
+        self._take(kernel.apply(payload, *call))
+        state.clocks.on_batch(name, header)
+
+    def _mask_at(self, position: int) -> bytes:
+        """Which key groups stand at or below this position: 4,096 bytes of 0 and 1.
+
+        Positions only rise, and so does the set: it is made anew when one more joins.
+        """
+        if position >= self._mask_until:
+            stands = [self._positions.get(group, 0) for group in range(KEY_GROUPS)]
+            self._mask = bytes(at <= position for at in stands)
+            self._mask_until = min((at for at in stands if at > position), default=2**63)
+        return self._mask
+
+    def _on_shard_record(self, kind: str, header: dict[str, Any], payload: memoryview) -> None:
+        if kind == OUTCOMES:
+            content = msgpack.unpackb(payload)
+            for key in content["records"]:
+                self.records.pop(key, None)
+            for letter_id in content["letters"]:
+                self.letters.pop(letter_id, None)
+        elif kind == LEFT:
+            for key in msgpack.unpackb(payload):
+                item = self.records.pop(key, None)
+                if item is not None:
+                    self._keep_letter(outbox_full(item, header["now_ms"]))
+        elif kind == ANSWER:
+            content = msgpack.unpackb(payload, strict_map_key=False)
+            self._state.actors.replay(header["trigger"], header["first"], content["fired"])
+            self._take(Outputs(content["releases"]))
+        elif kind == PANES:
+            self._state.panes.on_done(header["open_from"], bytes(payload))
+        else:
+            raise OurError(f"a journal record of the unknown kind {kind!r}")
+
+    def _take(self, outputs: Outputs) -> None:
+        """Keep what is to leave once the recovery is over."""
+        self._state.panes.add(outputs.panes)
+        for item in outputs.releases:
+            self.records[record_key(item["record"])] = item
+        for letter in outputs.dead_letters:
+            self._keep_letter(letter)
+        for trigger, matches in outputs.matches.items():
+            self._state.actors.replay_matches(trigger, matches)
+
+    def _keep_letter(self, letter: dict[str, Any]) -> None:
+        self.letters[letter["id"]] = letter
+
+
+def _number(gateway: str) -> int:
+    """The number in a gateway's name."""
+    return int(gateway.rpartition("-")[2])
+
+
+def outbox_full(item: dict[str, Any], now_ms: float) -> dict[str, Any]:
+    """The dead letter of a record that had to leave the outbox."""
+    record = item["record"]
+    return {
+        "kind": "dead_letter",
+        "id": record_key(record),
+        "reason": "outbox_full",
+        "detail": "delivery was away or too slow",
+        "source": "shard",
+        "time": int(now_ms),
+        "firing": record,
+        "action": ", ".join(item["actions"]),
+        "attempts": 0,
+    }

@@ -1,0 +1,92 @@
+"""When which key group of a shard is snapshotted. Pure.
+
+Key groups go in turn, the one that stands furthest back first, in small steps between batches, and
+so quickly that a crash never has more than `checkpoint_replay_events_max` events to replay. Each
+set of snapshots ends with SHARD_UNIT and is written as one; no other begins before it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from augenblick import limits
+from augenblick.core.effects import Confirm, Effect, Snapshot
+from augenblick.core.shard_kernel import ShardKernel
+
+
+class RollingSnapshots:
+    """The turn of one shard's key groups. `positions`: of those that have a snapshot."""
+
+    def __init__(self, key_groups: Iterable[int], positions: Mapping[int, int]) -> None:
+        self.is_writing = False  # a set is on its way to the disk
+        self._turn = sorted(key_groups, key=lambda group: positions.get(group, -1))
+        self._known = {group for group in self._turn if group in positions}
+        self._done = 0  # key groups of this round
+        self._round_ms: float | None = None
+        self._round_events = 0
+        self._round_records = 0
+        self._set_ms = 0.0
+        self._set_bytes = 0
+        self._set_units = 0
+
+    def step(self, kernel: ShardKernel, records: int, now_ms: float) -> list[Effect]:
+        """The snapshots that are due; `records`: how many the journal got since the start."""
+        if self.is_writing:
+            return []
+        events = kernel.counters()["events"]
+        if self._round_ms is None:
+            self._begin_round(events, records, now_ms)
+        if not self._done and records == self._round_records:  # nothing to do so far
+            self._round_ms = now_ms
+            return []
+        due = self._due(events, now_ms)
+        if due <= self._done:
+            return []
+        changed = kernel.changed_groups()
+        effects: list[Effect] = []
+        step_bytes = 0
+        for group in self._turn[self._done : due]:
+            if group in self._known and not changed[group]:
+                effects.append(Confirm(group))
+            else:
+                data = kernel.snapshot(group)
+                step_bytes += len(data)
+                self._known.add(group)
+                effects.append(Snapshot(group, data))
+            if step_bytes > limits.checkpoint_tick_bytes_max:
+                break
+        if not self._set_units:
+            self._set_ms = now_ms
+        self._set_bytes += step_bytes
+        self._set_units += len(effects)
+        self._done += len(effects)
+        if self._done == len(self._turn):
+            self._begin_round(events, records, now_ms)
+        return effects
+
+    def is_set_full(self, now_ms: float) -> bool:
+        """Is it time to end the set?"""
+        return self._set_units > 0 and (
+            self._set_bytes >= limits.checkpoint_set_bytes_max
+            or now_ms - self._set_ms >= limits.checkpoint_set_ms_max
+        )
+
+    def on_set_ended(self) -> None:
+        """The last snapshot of a set has left; the shell says when it is written."""
+        self.is_writing = True
+        self._set_bytes = self._set_units = 0
+
+    def _begin_round(self, events: int, records: int, now_ms: float) -> None:
+        self._done = 0
+        self._round_ms = now_ms
+        self._round_events = events
+        self._round_records = records
+
+    def _due(self, events: int, now_ms: float) -> int:
+        """How many key groups of the round are to be done by now: a round takes half of the events
+        that may be replayed, since the first of one round and the last of the next are two apart.
+        """
+        assert self._round_ms is not None
+        by_events = (events - self._round_events) / (limits.checkpoint_replay_events_max / 2)
+        by_time = (now_ms - self._round_ms) / limits.checkpoint_round_ms
+        return int(min(max(by_events, by_time), 1.0) * len(self._turn))

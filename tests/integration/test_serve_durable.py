@@ -1,0 +1,108 @@
+"""State that outlives processes: a killed shard, a killed engine, and an orderly stop."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.serve_process import COMMAND, Receiver, Serve, serving
+
+pytestmark = pytest.mark.timeout(240)
+
+SHOP = """
+plan: shop
+time: {lateness: 0ms, idle: 200ms}
+features:
+  views: {count: view, over: lifetime}
+triggers:
+  third_view: {event: view, when: views == 3, then: hook}
+actions:
+  hook: {webhook: "URL"}
+"""
+USERS = [f"user-{number}" for number in range(60)]
+
+
+def _views(users: list[str]) -> list[dict[str, object]]:
+    return [{"user": user, "event": "view"} for user in users]
+
+
+def _fired(receiver: Receiver) -> set[str]:
+    return {one["user"] for one in receiver.got}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def plan(tmp_path: Path, receiver: Receiver) -> str:
+    path = tmp_path / "shop.yaml"
+    path.write_text(SHOP.replace("URL", receiver.url))
+    return str(path)
+
+
+def _count_ids(receiver: Receiver) -> tuple[int, int]:
+    ids = [one["id"] for one in receiver.got]
+    return len(ids), len(set(ids))
+
+
+def test_a_killed_shard_and_a_killed_engine_keep_every_acked_event(
+    plan: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    data = tmp_path / "data"
+    with serving(plan, data) as shop:
+        assert shop.post(_views(USERS))["accepted"] == len(USERS)
+        status = shop.ask("/v1/status")
+        for name in ("shard-0", "shard-1"):
+            os.kill(shop.pid_at(status["shards"][name]["address"]), signal.SIGKILL)
+        shop.wait_for(lambda: shop.post(_views(USERS))["accepted"] == len(USERS))
+        assert _fired(receiver) == set()
+    with serving(plan, data) as shop:  # everything was killed at once
+        assert sum(one["users"] for one in shop.ask("/v1/status")["shards"].values()) == 60
+        assert shop.post(_views(USERS))["accepted"] == len(USERS)
+        shop.wait_for(lambda: _fired(receiver) == set(USERS))
+        assert _count_ids(receiver) == (60, 60)
+        assert shop.stop() == 0, shop.text()
+    with serving(plan, data) as shop:
+        assert shop.post(_views(["user-1"]))["accepted"] == 1
+        storage = shop.ask("/v1/status")["shards"]["shard-0"]["storage"]
+        assert storage["durability"] == "fsync"
+        assert storage["position"] > 0
+        assert _count_ids(receiver) == (60, 60)
+        _other_settings_are_refused(plan, data, shop)
+
+
+def _other_settings_are_refused(plan: str, data: Path, shop: Serve) -> None:
+    assert shop.stop() == 0, shop.text()
+    for flags, text in (
+        (("--shards", "3"), "scale"),
+        (("--durability", "none"), "would pass over"),
+    ):
+        done = subprocess.run(
+            [*COMMAND, "serve", plan, "--data", str(data), *flags],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2, done.stderr
+        assert text in done.stderr
+
+
+def test_without_durability_a_killed_shard_begins_anew(
+    plan: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    with serving(plan, tmp_path / "data", "--durability", "none") as shop:
+        shop.post(_views(USERS))
+        status = shop.ask("/v1/status")
+        os.kill(shop.pid_at(status["shards"]["shard-0"]["address"]), signal.SIGKILL)
+        shop.wait_for(lambda: shop.post(_views(USERS))["accepted"] == len(USERS))
+        status = shop.wait_for(lambda: (s := shop.ask("/v1/status"))["ready"] and s)
+        assert status["state_lost"] == {"shard-0": 1}
+        assert "the state of its users is lost" in shop.text()
+        assert not (tmp_path / "data" / "shard-0" / "journal").exists()
