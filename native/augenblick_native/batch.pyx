@@ -23,7 +23,7 @@ from augenblick_native.panes cimport take_closed_panes
 from augenblick_native.prints cimport (
     is_duplicate, note_print, prefetch_oldest, prefetch_print,
 )
-from augenblick_native.record cimport new_record
+from augenblick_native.record cimport free_record, new_record
 from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
 )
@@ -172,9 +172,13 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
     for index in range(reading.count):
         user = users[index]
         at = FIRST_BYTES
-        while user != NULL and at < min(user.size, <uint32_t>FETCHED_BYTES_MAX):
+        if user == NULL:
+            continue
+        while at < min(user.size, <uint32_t>FETCHED_BYTES_MAX):
             prefetch(<const uint8_t*>user + at)
             at += LINE_BYTES
+        if user.annex != NULL:
+            prefetch_user(user.annex)
     return STATUS_OK
 
 
@@ -290,7 +294,7 @@ cdef void face_group(Machine* machine, uint32_t key_group) noexcept nogil:
     machine.group = &machine.groups[key_group]
     machine.key_group = <uint16_t>key_group
     machine.keeper.arena = &machine.arena
-    machine.keeper.tail_slot = machine.plan.tail_slot
+    machine.keeper.owner = NULL
     machine.keeper.group = machine.group
     machine.after_event = False
     machine.is_warm = False
@@ -351,7 +355,7 @@ cdef void unmake_user(Machine* machine, const Item* item, const Event* event) no
     cdef Entry* entry = find_user(
         machine.group, item.user_key, event.user.data, <uint16_t>event.user.size
     )
-    arena_give(&machine.arena, entry.user, entry.user.capacity)
+    free_record(&machine.arena, entry.user)
     remove_user(&machine.tables, machine.group, entry)
     machine.keeper.user = NULL
     machine.users -= 1

@@ -5,15 +5,14 @@ At one instant: segments, waiting events, absences, then closing windows and ses
 tidied up when a session closes, or by a timer of their own while there is none.
 """
 from libc.stdint cimport uint32_t
-from augenblick_native.arena cimport arena_give
 from augenblick_native.buffer cimport pack_array, pack_nil, pack_str, put_bytes
 from augenblick_native.closing cimport close_window, drop_session, next_end_ms, purge_window
 from augenblick_native.firing cimport Membership, fire_match, new_row, put_row
 from augenblick_native.listing cimport arm_user, keep_until
 from augenblick_native.machine cimport (
     COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
-    SLOT_KIND_FEATURE, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
-    SLOT_KIND_WAITING, Caused, Row, SlotRule, plus,
+    SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Row,
+    SlotRule, plus,
 )
 from augenblick_native.membership cimport evaluate_segment
 from augenblick_native.msgpack cimport Value, missing
@@ -22,9 +21,11 @@ from augenblick_native.pattern cimport (
     next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
 )
 from augenblick_native.program cimport (
-    OPERAND_NONE, TRIGGER_SEQUENCE, WINDOW_HOPPING, WINDOW_TUMBLING, FeatureRule, TriggerRule,
+    OPERAND_NONE, WINDOW_HOPPING, WINDOW_TUMBLING, FeatureRule, TriggerRule,
 )
-from augenblick_native.record cimport cell_at, first_cell, group_data, payload, shrink
+from augenblick_native.record cimport (
+    cell_at, first_cell, free_record, group_data, payload, shrink,
+)
 from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
 from augenblick_native.state cimport NEVER_MS, Session, User
 from augenblick_native.step cimport Match, Taken
@@ -75,7 +76,6 @@ cdef Due next_due(Machine* machine) noexcept nogil:
     cdef Membership* membership
     cdef const FeatureRule* rule
     cdef bint in_session = False
-    cdef int64_t hopeless_ms = NEVER_MS
     cdef int64_t ttl_ms = machine.plan.ttl_ms           # or the longest `keep`
     due.instant_ms = NEVER_MS
     due.phase = PHASE_EXPIRY
@@ -104,13 +104,9 @@ cdef Due next_due(Machine* machine) noexcept nogil:
                 &due, next_deadline_ms(machine, &machine.plan.triggers[slot.index]), PHASE_ABSENCE,
                 slot.index, 0
             )
-        elif slot.kind == SLOT_KIND_PARTIALS and not in_session:
-            hopeless_ms = min(hopeless_ms, last_hopeless_ms(
-                machine, &machine.plan.triggers[slot.index], offset
-            ))
         offset += cell_at(user, offset).size
-    if not in_session:
-        sooner(&due, plus(hopeless_ms, 1), PHASE_TIDY, 0, 0)
+    if not in_session and user.annex != NULL:
+        sooner(&due, plus(last_hopeless_ms(machine), 1), PHASE_TIDY, 0, 0)
     sooner(
         &due, plus(max(user.latest_ms, user.kept_until_ms), ttl_ms), PHASE_EXPIRY, 0, 0
     )
@@ -177,14 +173,11 @@ cdef void close_session(Machine* machine, int64_t at_ms) noexcept nogil:
 
 # A quiet moment: forget what nobody can reach any more.
 cdef void tidy_user(Machine* machine, int64_t at_ms) noexcept nogil:
-    cdef uint32_t index
     cdef uint32_t offset
     cdef uint32_t size
     cdef const SlotRule* slot
     cdef const FeatureRule* rule
-    for index in range(machine.plan.trigger_count):
-        if machine.plan.triggers[index].kind == TRIGGER_SEQUENCE:
-            sweep_partials(machine, &machine.plan.triggers[index])
+    sweep_partials(machine)
     offset = first_cell(machine.keeper.user)
     while offset < machine.keeper.user.size:
         slot = &machine.slots[cell_at(machine.keeper.user, offset).slot]
@@ -232,7 +225,7 @@ cdef void expire(Machine* machine) noexcept nogil:
     remove_user(
         &machine.tables, machine.keeper.group, entry_of(machine.keeper.group, user)
     )
-    arena_give(machine.keeper.arena, user, user.capacity)
+    free_record(machine.keeper.arena, user)
     machine.keeper.user = NULL
     machine.users -= 1
     machine.counters[COUNT_USERS_EXPIRED] += 1

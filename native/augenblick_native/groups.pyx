@@ -4,9 +4,9 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from augenblick_native.arena cimport arena_give
 from augenblick_native.panes cimport free_panes
 from augenblick_native.prints cimport free_prints
+from augenblick_native.record cimport free_record
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.table cimport free_entries
 from augenblick_native.timer cimport free_heap
@@ -18,9 +18,7 @@ cdef void free_group(Machine* machine, KeyGroup* group) noexcept nogil:
         for index in range(group.mask + 1):
             if group.entries[index].user != NULL:
                 machine.users -= 1
-                arena_give(
-                    &machine.arena, group.entries[index].user, group.entries[index].user.capacity
-                )
+                free_record(&machine.arena, group.entries[index].user)
     free_panes(group)
     free_entries(&machine.tables, group)
     free_heap(&machine.tables, group)

@@ -167,6 +167,7 @@ cdef struct Machine:
     KeyGroup* group                 # of the user at hand
     uint16_t key_group
     Keeper keeper                   # the user's record
+    Keeper annex                    # and annex, while partials are dealt with
     # the clock that reads see: the watermark, or the instant of a timer
     int64_t clock_ms
     int64_t due_ms                  # instant of the timer at hand; NO_TIME_MS while an event is

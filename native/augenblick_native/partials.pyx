@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Partials of sequences, each trigger's in one cell of the user's record.
+"""Partials of sequences, each trigger's in one cell of the user's annex.
 
 Payload: Head, an index of the `match` values (open addressing), then a log of partials in order of
 arrival.  A user may look at thousands of articles within a sequence's reach, so the partials of a
@@ -7,15 +7,16 @@ value are found by hash and linked in order of (first time, arrival), and the lo
 ones at its front.  Places in the log are bytes from its start.  A partial is hopeless, and given
 up, once the watermark is strictly past its first event + within.
 """
-from libc.stdint cimport uint16_t, uint8_t
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.stdint cimport uint16_t, uint32_t, uint8_t
+from libc.string cimport memcpy, memmove, memset
 
 from augenblick_native.buffer cimport buffer_room, put_bytes
-from augenblick_native.hash cimport name_hash
+from augenblick_native.hash cimport name_hash, same_bytes
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
 from augenblick_native.program cimport OPERAND_NONE
 from augenblick_native.record cimport (
-    add_cell, find_cell, pad8, payload, payload_bytes, remove_cell, widen,
+    add_cell, cell_at, drop_empty_annex, face_annex, find_cell, first_cell, make_annex, pad8,
+    payload, payload_bytes, remove_cell, shrink, widen,
 )
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport MASK_NOT
@@ -58,10 +59,10 @@ cdef struct Book:
 
 cdef inline Book open_book(Machine* machine, uint32_t offset) noexcept nogil:
     cdef Book book
-    book.head = <Head*>payload(machine.keeper.user, offset)
+    book.head = <Head*>payload(machine.annex.user, offset)
     book.index = <Chain*>(<uint8_t*>book.head + sizeof(Head))
     book.log = <uint8_t*>book.index + book.head.slots * sizeof(Chain)
-    book.room = payload_bytes(machine.keeper.user, offset) - <uint32_t>(
+    book.room = payload_bytes(machine.annex.user, offset) - <uint32_t>(
         book.log - <uint8_t*>book.head
     )
     return book
@@ -108,8 +109,8 @@ cdef inline Chain* find_chain(
             return chain
         if chain.hashed == hashed:
             partial = partial_at(book, chain.first)
-            if partial.value_bytes == value_bytes and (
-                value_bytes == 0 or memcmp(value_of(partial), value, value_bytes) == 0
+            if partial.value_bytes == value_bytes and same_bytes(
+                value_of(partial), value, value_bytes
             ):
                 return chain
         at = (at + 1) & (book.head.slots - 1)
@@ -254,7 +255,7 @@ cdef bint make_room(Machine* machine, uint32_t offset, Book* book, uint32_t size
     cdef uint32_t whole
     if (book.head.values + 1) * 4 > slots * 3:
         if not widen(
-            &machine.keeper, offset, <uint32_t>(sizeof(Head) + slots * sizeof(Chain)),
+            &machine.annex, offset, <uint32_t>(sizeof(Head) + slots * sizeof(Chain)),
             <uint32_t>(slots * sizeof(Chain))
         ):
             return False
@@ -267,8 +268,8 @@ cdef bint make_room(Machine* machine, uint32_t offset, Book* book, uint32_t size
     if book.head.alive_bytes * 2 <= book.head.end and book.head.alive_bytes + size <= book.room:
         rebuild(book)
         return True
-    whole = payload_bytes(machine.keeper.user, offset)
-    if not widen(&machine.keeper, offset, whole, pad8(max(size, whole // 4))):
+    whole = payload_bytes(machine.annex.user, offset)
+    if not widen(&machine.annex, offset, whole, pad8(max(size, whole // 4))):
         return False
     book[0] = open_book(machine, offset)
     return True
@@ -294,11 +295,11 @@ cdef Partial* append(
 cdef uint32_t make_cell(Machine* machine, const TriggerRule* rule) noexcept nogil:
     cdef uint32_t slots = 2 if rule.match == OPERAND_NONE else 4
     cdef uint32_t offset = add_cell(
-        &machine.keeper, rule.partial_slot, NULL, 0, 0,
+        &machine.annex, rule.partial_slot, NULL, 0, 0,
         <uint32_t>(sizeof(Head) + slots * sizeof(Chain))
     )
     if offset:
-        (<Head*>payload(machine.keeper.user, offset)).slots = slots
+        (<Head*>payload(machine.annex.user, offset)).slots = slots
     return offset
 
 
@@ -321,7 +322,7 @@ cdef void begin_partial(
     cdef Book book
     cdef Chain* chain
     cdef Partial* partial
-    if offset == 0:
+    if offset == 0 and make_annex(&machine.annex):
         offset = make_cell(machine, rule)
     if offset == 0:
         machine.counters[COUNT_STATE_FULL] += 1
@@ -337,7 +338,7 @@ cdef void begin_partial(
     if not make_room(machine, offset, &book, size_of(taken.group.size, taken.identity_bytes)):
         machine.counters[COUNT_STATE_FULL] += 1
         if book.head.count == 0:
-            remove_cell(machine.keeper.user, offset)
+            remove_cell(machine.annex.user, offset)
         return
     partial = append(&book, taken.group.data, taken.group.size, taken.identity_bytes)
     machine.keeper.user.stamp += 1
@@ -480,41 +481,74 @@ cdef bint take_steps(
     return matched
 
 
+# The trigger's cell in the annex of the user at hand; 0: none.
+cdef uint32_t face_cell(Machine* machine, const TriggerRule* rule) noexcept nogil:
+    face_annex(&machine.keeper, &machine.annex)
+    if machine.annex.user == NULL:
+        return 0
+    return find_cell(machine.annex.user, rule.partial_slot, NULL, 0, 0)
+
+
 cdef bint step_partials(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil:
-    cdef uint32_t offset = find_cell(machine.keeper.user, rule.partial_slot, NULL, 0, 0)
+    cdef uint32_t offset = face_cell(machine, rule)
     cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | 1)
     cdef bint matched = False
     if offset and (later_steps or rule.strict):
         matched = take_steps(machine, rule, taken, match, arms, offset)
-        if (<Head*>payload(machine.keeper.user, offset)).count == 0:
-            remove_cell(machine.keeper.user, offset)
+        if (<Head*>payload(machine.annex.user, offset)).count == 0:
+            remove_cell(machine.annex.user, offset)
             offset = 0
     if not matched and taken.mask & 1:
         begin_partial(machine, rule, taken, offset)
+    if machine.annex.user != NULL:
+        drop_empty_annex(&machine.annex)
     return matched
 
 
-cdef int64_t last_hopeless_ms(
-    Machine* machine, const TriggerRule* rule, uint32_t offset
-) noexcept nogil:
-    cdef Book book = open_book(machine, offset)
-    cdef uint32_t place = book.head.front
-    cdef int64_t last_ms = NO_TIME_MS
-    while place < book.head.end:
-        if partial_at(&book, place).steps:
-            last_ms = max(last_ms, partial_at(&book, place).first_ms)
-        place += bytes_of(partial_at(&book, place))
-    return NEVER_MS if last_ms == NO_TIME_MS else plus(last_ms, rule.within_ms)
-
-
-cdef void sweep_partials(Machine* machine, const TriggerRule* rule) noexcept nogil:
-    cdef uint32_t offset = find_cell(machine.keeper.user, rule.partial_slot, NULL, 0, 0)
+cdef int64_t last_hopeless_ms(Machine* machine) noexcept nogil:
+    cdef int64_t earliest_ms = NEVER_MS
+    cdef int64_t last_ms
+    cdef uint32_t offset, place
+    cdef const TriggerRule* rule
     cdef Book book
-    if offset == 0:
+    face_annex(&machine.keeper, &machine.annex)
+    offset = first_cell(machine.annex.user)
+    while offset < machine.annex.user.size:
+        rule = rule_of(machine, offset)
+        book = open_book(machine, offset)
+        place = book.head.front
+        last_ms = NO_TIME_MS
+        while place < book.head.end:
+            if partial_at(&book, place).steps:
+                last_ms = max(last_ms, partial_at(&book, place).first_ms)
+            place += bytes_of(partial_at(&book, place))
+        if last_ms != NO_TIME_MS:
+            earliest_ms = min(earliest_ms, plus(last_ms, rule.within_ms))
+        offset += cell_at(machine.annex.user, offset).size
+    return earliest_ms
+
+
+# Whose cell of the annex it is.
+cdef inline const TriggerRule* rule_of(Machine* machine, uint32_t offset) noexcept nogil:
+    return &machine.plan.triggers[machine.slots[cell_at(machine.annex.user, offset).slot].index]
+
+
+cdef void sweep_partials(Machine* machine) noexcept nogil:
+    cdef uint32_t offset
+    cdef Book book
+    face_annex(&machine.keeper, &machine.annex)
+    if machine.annex.user == NULL:
         return
-    book = open_book(machine, offset)
-    sweep_front(machine, rule, &book)
-    if book.head.count == 0:
-        remove_cell(machine.keeper.user, offset)
+    offset = first_cell(machine.annex.user)
+    while offset < machine.annex.user.size:
+        book = open_book(machine, offset)
+        sweep_front(machine, rule_of(machine, offset), &book)
+        if book.head.count == 0:
+            remove_cell(machine.annex.user, offset)
+        else:
+            offset += cell_at(machine.annex.user, offset).size
+    drop_empty_annex(&machine.annex)
+    if machine.annex.user != NULL:
+        shrink(&machine.annex)

@@ -1,9 +1,8 @@
 # The plan's program as C tables.  Made once by Program, read-only afterwards, shared by every
 # kernel call.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
-from augenblick_native.hash cimport tail_word
+from augenblick_native.hash cimport same_bytes
 from augenblick_native.msgpack cimport Value
 
 cdef enum:
@@ -240,7 +239,6 @@ cdef struct Plan:
     Dispatch* dispatch          # [event id]; the last row is for names that no rule names
     const uint32_t* lists
     uint32_t slot_count
-    uint16_t tail_slot          # from here on: cells kept at a record's end, partials
     int32_t session_start_event
     int32_t session_end_event
     int32_t starts_field        # fields of the derived events, -1 where no rule reads them
@@ -285,24 +283,6 @@ cdef inline int32_t find_name(
         ):
             return entry.index
         at = (at + 1) & table.mask
-
-
-# For short names: word by word, without a call.
-cdef inline bint same_bytes(const uint8_t* left, const uint8_t* right, size_t size) noexcept nogil:
-    cdef uint64_t one, other
-    cdef size_t whole_size = size
-    while size >= 8:
-        memcpy(&one, left, 8)
-        memcpy(&other, right, 8)
-        if one != other:
-            return False
-        left += 8
-        right += 8
-        size -= 8
-    return (
-        size == 0
-        or tail_word(left + size, size, whole_size) == tail_word(right + size, size, whole_size)
-    )
 
 
 # True if an event of this id (-1: a name that no rule names) is named by the selector.

@@ -313,11 +313,9 @@ cdef class Program:
                 value_at += 1
                 rule.values_count += 1
             rule.slot = self._slot()
+            rule.partial_slot = self._slot()
             rule.absence_slot = self._slot()
             rule.waiting_slot = self._slot()
-        plan.tail_slot = <uint16_t>plan.slot_count
-        for index in range(plan.trigger_count):
-            plan.triggers[index].partial_slot = self._slot()
         return 0
 
     cdef int _load_metrics(self, source) except -1:

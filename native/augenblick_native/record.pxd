@@ -5,9 +5,9 @@
 # (Keeper.user follows) and shifts the cells behind; an offset stays right as long as no cell BEFORE
 # it changes size.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
-from libc.string cimport memcmp
 
 from augenblick_native.arena cimport Arena
+from augenblick_native.hash cimport same_bytes
 from augenblick_native.state cimport Cell, GroupHead, KeyGroup, User
 
 cdef enum:
@@ -15,12 +15,12 @@ cdef enum:
     RECORD_BYTES_MAX = 4 << 20
 
 
-# The record at hand and who holds it.  On the kernel's stack of one call.
+# The record at hand and who holds it: the key group's table, or for an annex its user.
 cdef struct Keeper:
     Arena* arena
     KeyGroup* group
     User* user
-    uint16_t tail_slot              # cells of these slots grow long: they stay behind all others
+    User* owner                     # of an annex: whose it is; else NULL
 
 
 cdef inline uint32_t pad8(uint32_t size) noexcept nogil:
@@ -72,7 +72,7 @@ cdef inline uint32_t find_cell(
                 return offset
             if (
                 group_head(cell).hashed == hashed
-                and memcmp(group_data(cell), group, group_bytes) == 0
+                and same_bytes(group_data(cell), group, group_bytes)
             ):
                 return offset
         offset += cell.size
@@ -93,7 +93,7 @@ cdef inline uint32_t next_cell(const User* user, uint16_t slot, uint32_t offset)
     return 0
 
 
-# A new cell with a payload of zeros, at the record's end or before the cells kept there.  0: the record is full or there is no
+# A new cell at the record's end with a payload of zeros.  0: the record is full or there is no
 # memory.
 cdef uint32_t add_cell(
     Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,
@@ -113,6 +113,19 @@ cdef void remove_cell(User* user, uint32_t offset) noexcept nogil
 cdef User* new_record(
     Arena* arena, const uint8_t* id, uint16_t id_bytes, uint32_t room
 ) noexcept nogil
+
+# The user's annex, to be used until the user moves; its record is NULL where there is none.
+cdef inline void face_annex(const Keeper* keeper, Keeper* annex) noexcept nogil:
+    annex[0] = keeper[0]
+    annex.owner = keeper.user
+    annex.user = keeper.user.annex
+
+# Make the annex if need be.  False: no memory.  Give it back when it holds nothing any more.
+cdef bint make_annex(Keeper* annex) noexcept nogil
+cdef void drop_empty_annex(Keeper* annex) noexcept nogil
+
+# Give back a user's record and annex; table and timers are the caller's.
+cdef void free_record(Arena* arena, User* user) noexcept nogil
 
 # Move the record to the smallest class that holds it, when that saves a class or more.
 cdef void shrink(Keeper* keeper) noexcept nogil

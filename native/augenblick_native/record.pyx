@@ -10,6 +10,7 @@ from augenblick_native.table cimport entry_of
 cdef enum:
     # past this a record is one of those that grow and grow: each move makes room for half as much
     STEADY_BYTES = 512
+    ANNEX_BYTES = 192               # of cells, to begin with
 
 
 cdef bint move(Keeper* keeper, uint32_t size) noexcept nogil:
@@ -21,11 +22,14 @@ cdef bint move(Keeper* keeper, uint32_t size) noexcept nogil:
         return False
     memcpy(user, old, old.size)
     user.capacity = capacity
-    entry = entry_of(keeper.group, old)
-    if entry != NULL:
-        entry.user = user
-    if user.heap_index != NO_HEAP:
-        keeper.group.heap[user.heap_index].user = user
+    if keeper.owner != NULL:
+        keeper.owner.annex = user
+    else:
+        entry = entry_of(keeper.group, old)
+        if entry != NULL:
+            entry.user = user
+        if user.heap_index != NO_HEAP:
+            keeper.group.heap[user.heap_index].user = user
     arena_give(keeper.arena, old, old.capacity)
     keeper.user = user
     return True
@@ -42,14 +46,6 @@ cdef inline bint reserve(Keeper* keeper, uint32_t size) noexcept nogil:
     return move(keeper, wanted)
 
 
-# Where the cells kept at the end begin.
-cdef uint32_t tail_of(const Keeper* keeper) noexcept nogil:
-    cdef uint32_t offset = first_cell(keeper.user)
-    while offset < keeper.user.size and cell_at(keeper.user, offset).slot < keeper.tail_slot:
-        offset += cell_at(keeper.user, offset).size
-    return offset
-
-
 cdef uint32_t add_cell(
     Keeper* keeper, uint16_t slot, const uint8_t* group, uint16_t group_bytes, uint32_t hashed,
     uint32_t size
@@ -61,9 +57,8 @@ cdef uint32_t add_cell(
         whole += <uint32_t>sizeof(GroupHead) + pad8(group_bytes)
     if not reserve(keeper, whole):
         return 0
-    offset = tail_of(keeper) if slot < keeper.tail_slot else keeper.user.size
+    offset = keeper.user.size
     cell = cell_at(keeper.user, offset)
-    memmove(<uint8_t*>cell + whole, cell, keeper.user.size - offset)
     memset(cell, 0, whole)
     cell.slot = slot
     cell.group_bytes = group_bytes
@@ -117,8 +112,27 @@ cdef User* new_record(
     user.size = size
     user.heap_index = NO_HEAP
     user.id_bytes = id_bytes
-    memcpy(<uint8_t*>user + sizeof(User), id, id_bytes)
+    if id_bytes:                            # memcpy takes no NULL, whatever the size
+        memcpy(<uint8_t*>user + sizeof(User), id, id_bytes)
     return user
+
+
+cdef bint make_annex(Keeper* annex) noexcept nogil:
+    if annex.user == NULL:
+        annex.user = annex.owner.annex = new_record(annex.arena, NULL, 0, ANNEX_BYTES)
+    return annex.user != NULL
+
+
+cdef void drop_empty_annex(Keeper* annex) noexcept nogil:
+    if annex.user.size == first_cell(annex.user):
+        arena_give(annex.arena, annex.user, annex.user.capacity)
+        annex.user = annex.owner.annex = NULL
+
+
+cdef void free_record(Arena* arena, User* user) noexcept nogil:
+    if user.annex != NULL:
+        arena_give(arena, user.annex, user.annex.capacity)
+    arena_give(arena, user, user.capacity)
 
 
 cdef void shrink(Keeper* keeper) noexcept nogil:

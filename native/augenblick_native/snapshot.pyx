@@ -19,7 +19,6 @@ from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 from zlib import crc32
 
-from augenblick_native.arena cimport arena_give
 from augenblick_native.buffer cimport (
     Buffer, buffer_free, put_bytes, put_i64, put_le16, put_le32, put_le64, put_u8,
 )
@@ -28,13 +27,14 @@ from augenblick_native.cursor cimport (
 )
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
-    COUNT_PRINTS_DROPPED, SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
+    COUNT_PRINTS_DROPPED, SLOT_KIND_FEATURE, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT,
+    SLOT_KIND_SESSIONS,
 )
 from augenblick_native.groups cimport free_group
 from augenblick_native.panes cimport restore_pane
 from augenblick_native.prints cimport note_print
 from augenblick_native.program cimport Plan, Text
-from augenblick_native.record cimport cell_at, first_cell, new_record
+from augenblick_native.record cimport cell_at, first_cell, free_record, new_record
 from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, Cell, GatewayMark, KeyGroup, Pane, User,
 )
@@ -111,8 +111,12 @@ cdef void put_group(const Plan* plan, const KeyGroup* group, Buffer* out) noexce
         put_text(out, &text)
 
 
+cdef inline uint32_t cells_bytes(const User* user) noexcept nogil:
+    return user.size - first_cell(user)
+
+
 cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
-    cdef uint32_t index, at
+    cdef uint32_t index
     cdef const User* user
     cdef Text id
     put_le32(out, group.users)
@@ -129,9 +133,12 @@ cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
         id.data = user_id(user)
         id.size = user.id_bytes
         put_text(out, &id)
-        at = first_cell(user)
-        put_le32(out, user.size - at)
-        put_bytes(out, <const uint8_t*>user + at, user.size - at)
+        put_le32(out, cells_bytes(user) + (cells_bytes(user.annex) if user.annex != NULL else 0))
+        put_bytes(out, <const uint8_t*>user + first_cell(user), cells_bytes(user))
+        if user.annex != NULL:
+            put_bytes(
+                out, <const uint8_t*>user.annex + first_cell(user.annex), cells_bytes(user.annex)
+            )
 
 
 cdef bytes write_snapshot(
@@ -299,10 +306,10 @@ cdef Status read_user(
     user.kept_until_ms = kept_until_ms
     user.stamp = stamp
     if (
-        not copy_cells(user, cells, size, slot_of, slots)
+        not copy_cells(machine, user, cells, size, slot_of, slots)
         or add_user(&machine.tables, group, user) == NULL
     ):
-        arena_give(&machine.arena, user, user.capacity)
+        free_record(&machine.arena, user)
         return STATUS_TRUNCATED
     machine.users += 1
     # looked at once time passes: its deadlines are found anew
@@ -310,12 +317,14 @@ cdef Status read_user(
     return STATUS_OK
 
 
-# Copy the cells of slots that the plan still has.  False: they are no cells.
+# Copy the cells of slots that the plan still has, partials to an annex.  False: they are no cells.
 cdef bint copy_cells(
-    User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of, uint32_t slots
+    Machine* machine, User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of,
+    uint32_t slots
 ) noexcept nogil:
     cdef uint32_t at = 0
     cdef Cell cell
+    cdef User* record
     while at < size:
         if size - at < sizeof(Cell):
             return False
@@ -325,9 +334,16 @@ cdef bint copy_cells(
         if cell.group_bytes and cell.size < sizeof(Cell) + 8 + cell.group_bytes:
             return False
         if slot_of[cell.slot] != DROPPED:
-            memcpy(<uint8_t*>user + user.size, cells + at, cell.size)
-            cell_at(user, user.size).slot = slot_of[cell.slot]
-            user.size += cell.size
+            record = user
+            if machine.slots[slot_of[cell.slot]].kind == SLOT_KIND_PARTIALS:
+                if user.annex == NULL:
+                    user.annex = new_record(&machine.arena, NULL, 0, size)
+                record = user.annex
+            if record == NULL:
+                return False
+            memcpy(<uint8_t*>record + record.size, cells + at, cell.size)
+            cell_at(record, record.size).slot = slot_of[cell.slot]
+            record.size += cell.size
         at += cell.size
     return True
 

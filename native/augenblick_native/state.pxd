@@ -38,6 +38,8 @@ cdef struct User:
     uint32_t stamp
     uint32_t id_bytes
     uint32_t unused
+    # a second record, without an id, for the cells that grow long (partials): the first stays short
+    User* annex
 
 
 # One slot's state for one group: this header, the group's bytes if any, the payload; a multiple of

@@ -1,9 +1,9 @@
 # Index of the users of one key group: open addressing by user key, the id's bytes compared on every
 # hit.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from augenblick_native.arena cimport Arena
+from augenblick_native.hash cimport same_bytes
 from augenblick_native.state cimport Entry, KeyGroup, User
 
 
@@ -31,7 +31,7 @@ cdef inline Entry* find_user(
         if (
             entry.user_key == user_key
             and entry.user.id_bytes == id_bytes
-            and memcmp(user_id(entry.user), id, id_bytes) == 0
+            and same_bytes(user_id(entry.user), id, id_bytes)
         ):
             return entry
         at = (at + 1) & group.mask
