@@ -52,7 +52,7 @@ sim: setup build ## simulated clusters on a seeded network (SEED=n repeats one)
 	@$(if $(SEED),AUGENBLICK_SIM_SEED=$(SEED)) $(IN)/python -m pytest tests/simulation/test_cluster.py
 
 sim-mutants: setup build ## does the simulation find planted mistakes?
-	@$(IN)/python -m pytest tests/simulation/test_mutants.py
+	@$(IN)/python -m pytest tests/simulation/test_mutants.py tests/simulation/test_shard_mutants.py
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build dist *.egg-info engine/*.egg-info .mypy_cache .ruff_cache .pytest_cache

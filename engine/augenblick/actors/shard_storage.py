@@ -15,9 +15,10 @@ from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.committer import Committer
 from augenblick.durability.disk import DiskFiles
 from augenblick.durability.formats.head import Owner
-from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.durability.journal import SegmentJournal
 from augenblick.durability.journal.segments import Durability
+from augenblick.durability.recovery import recover
+from augenblick.durability.snapshot_set import SnapshotSet
 from augenblick.errors import StorageError, StorageFull
 
 LOG = logging.getLogger("augenblick")
@@ -39,7 +40,6 @@ class ShardStorage:
     ) -> None:
         files = DiskFiles(directory)
         self.units = units
-        self._all_units = [*units, SHARD_UNIT]
         self._durability = durability
         self._checkpoint = Checkpoint(files, owner)
         self._checkpoint.open(epoch)
@@ -52,9 +52,7 @@ class ShardStorage:
         self._loop = asyncio.get_running_loop()
         self._committer: Committer | None = None
         self._writer = ThreadPoolExecutor(1, "checkpoint")
-        self._set: list[tuple[int, int, bytes | None]] = []
-        self._set_end: int | None = None  # where a whole set stands, until it is being written
-        self._tail = self._checkpoint.tail(self._all_units)[1]
+        self._set = SnapshotSet(self._journal, self._checkpoint, units)
         self._written_at = self._loop.time()
         self._appended_at = self._loop.time()
         self._is_full = False
@@ -68,25 +66,13 @@ class ShardStorage:
 
     async def recover(self, replay: ShardReplay, on_turn: Callable[[], None]) -> None:
         """Bring a core to the journal's end; the loop gets its turn in between, after `on_turn`."""
-        journal, checkpoint = self._journal, self._checkpoint
-        positions = checkpoint.positions
         turn_at = self._loop.time()
-        length = max(journal.durable - self._tail, 1)
-
-        async def take_turns(share: float) -> None:
-            nonlocal turn_at
+        for share in recover(replay, self._journal, self._checkpoint, self._set.tail):
             if self._loop.time() - turn_at > limits.recovery_turn_seconds:
                 self._recovered_share = share
                 on_turn()
                 await asyncio.sleep(0)
                 turn_at = self._loop.time()
-
-        for number, unit in enumerate(positions):
-            replay.restore(unit, checkpoint.read(unit)[1])
-            await take_turns(number / len(positions) / 2)
-        for record in journal.read_from(self._tail):
-            replay.replay(record.position, record.body)
-            await take_turns(0.5 + (record.end - self._tail) / length / 2)
         self._recovered_share = 1.0
 
     def begin(
@@ -118,9 +104,7 @@ class ShardStorage:
 
     def keep(self, unit: int, snapshot: bytes | None) -> None:
         """A unit's state where the journal ends now (None: as in its last snapshot)."""
-        self._set.append((unit, self._journal.position, snapshot))
-        if unit == SHARD_UNIT:
-            self._set_end = self._journal.position
+        self._set.keep(unit, snapshot)
 
     def tick(self) -> None:
         """Name the last commit once nothing comes any more; write a set that may be written."""
@@ -128,14 +112,8 @@ class ShardStorage:
             return
         if self._loop.time() - self._appended_at > limits.journal_quiet_seconds:
             self._committer.settle()
-        if self._set_end is not None and self._journal.synced >= self._set_end:
-            self._set_end = None
-            for unit, position, snapshot in self._set:
-                if snapshot is None:
-                    self._checkpoint.confirm(unit, position)
-                else:
-                    self._checkpoint.add(unit, position, snapshot)
-            self._set = []
+        if self._set.is_ready:
+            self._set.hand_over()
             self._write()
 
     def status(self) -> dict[str, Any]:
@@ -145,7 +123,7 @@ class ShardStorage:
             "durability": self._durability,
             "position": journal.position,
             "waiting_bytes": journal.position - journal.durable,
-            "replay_bytes": journal.position - self._tail,
+            "replay_bytes": journal.position - self._set.tail,
             "checkpoint_age_s": round(self._loop.time() - self._written_at, 1),
             "is_full": self._is_full,
             "recovered": round(self._recovered_share, 3),
@@ -161,19 +139,12 @@ class ShardStorage:
     # ---- inside ------------------------------------------------------------------------------
 
     def _write(self) -> None:
-        future = self._loop.run_in_executor(self._writer, self._write_set)
+        future = self._loop.run_in_executor(self._writer, self._set.write)
         future.add_done_callback(self._on_set)
 
-    def _write_set(self) -> int:
-        """On the writer's thread; returns the position below which nobody reads the journal."""
-        self._checkpoint.commit()
-        tail = self._checkpoint.tail(self._all_units)[1]
-        self._journal.truncate_below(tail)
-        return tail
-
-    def _on_set(self, future: asyncio.Future[int]) -> None:
+    def _on_set(self, future: asyncio.Future[None]) -> None:
         try:
-            self._tail = future.result()
+            future.result()
         except StorageFull as error:
             LOG.warning("no checkpoint: %s", error)
             self._loop.call_later(limits.checkpoint_retry_seconds, self._write)
