@@ -135,7 +135,7 @@ recovery_turn_seconds: Final = 0.05  # of replay between two looks at the loop
 
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger
-dedup_max: Final = 1_024  # fingerprints per key group: 4 M in all, some 100 MB
+dedup_max: Final = 2_048  # fingerprints per key group, in sets of 8: 8 M in all, 128 MiB
 group_bytes_max: Final = 264  # a group's value as msgpack; longer ones make no group
 metric_groups_max: Final = 1_000  # per key group and window; the rest is the group `other`
 trigger_partials_max: Final = 16_384  # of one user and sequence, whatever the value of `match`

@@ -5,7 +5,6 @@ Two passes over each run of LOOKAHEAD events: find and fetch the memory of their
 """
 from libc.stdint cimport int32_t, uint16_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport realloc
 from libc.string cimport memset
 
 from augenblick_native.arena cimport arena_give
@@ -19,10 +18,9 @@ from augenblick_native.machine cimport (
     COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
     ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
 )
+from augenblick_native.groups cimport make_gateways
 from augenblick_native.panes cimport take_closed_panes
-from augenblick_native.prints cimport (
-    is_duplicate, note_print, prefetch_oldest, prefetch_print,
-)
+from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
 from augenblick_native.record cimport free_record, new_record
 from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
@@ -158,14 +156,14 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
         if group.entries != NULL:
             prefetch(&group.entries[first_place(group, reading.items[index].user_key)])
             prefetch(group.heap)
-            prefetch(group.gateways)
+            if group.gateway_count > 1:
+                prefetch(group.gateways)
             prefetch_print(group, reading.items[index].fingerprint)
     for index in range(reading.count):
         group = &machine.groups[reading.items[index].user_key >> 52]
         users[index] = NULL
         if group.entries == NULL:
             continue
-        prefetch_oldest(group)
         users[index] = group.entries[first_place(group, reading.items[index].user_key)].user
         if users[index] != NULL:
             prefetch_user(users[index])
@@ -216,13 +214,9 @@ cdef bint meet_gateway(
     Machine* machine, KeyGroup* group, uint32_t gateway, uint64_t incarnation, const Item* item
 ) noexcept nogil:
     cdef GatewayMark* mark
-    cdef void* grown = NULL
-    if group.gateway_count < GATEWAYS_MAX:
-        grown = realloc(group.gateways, (group.gateway_count + 1) * sizeof(GatewayMark))
-    if grown == NULL:
+    if group.gateway_count == GATEWAYS_MAX or not make_gateways(group, group.gateway_count + 1):
         refuse(machine, STATUS_NO_MEMORY, item)
         return False
-    group.gateways = <GatewayMark*>grown
     mark = &group.gateways[group.gateway_count]
     mark.gateway = gateway
     mark.unused = 0
@@ -366,9 +360,8 @@ cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
     cdef Event* event = &machine.events[0]
     cdef Status status
     cdef bint is_new
-    if item.fingerprint and is_duplicate(
-        group, item.fingerprint, item.ingest_ms, machine.plan.dedup_ms
-    ):
+    cdef int64_t since_ms = item.ingest_ms - machine.plan.dedup_ms
+    if item.fingerprint and is_duplicate(group, item.fingerprint, since_ms):
         machine.counters[COUNT_DUPLICATES] += 1
         return
     status = read_event(machine.plan, event, item.body, item.size)
@@ -396,7 +389,8 @@ cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
         return
     if item.fingerprint:
         note_print(
-            &machine.tables, group, item.fingerprint, item.ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
+            &machine.tables, group, item.fingerprint, item.ingest_ms, since_ms,
+            &machine.counters[COUNT_PRINTS_DROPPED]
         )
     run_event(machine, event)
     if is_new and machine.keeper.user.armed_ms == NEVER_MS:

@@ -3,46 +3,40 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from augenblick_native.arena cimport Arena
 from augenblick_native.cursor cimport prefetch
-from augenblick_native.state cimport KeyGroup, Prints
+from augenblick_native.state cimport KeyGroup, Print, Prints
 
 cdef enum:
-    PRINTS_MAX = 1024           # per key group; engine/augenblick/limits.py: dedup_max
-    PLACE_MASK = 0xFFF          # of a word in the index: a place of the ring + 1
+    SET_PRINTS = 8              # of one set: two cache lines
+    SETS_MAX = 256              # per key group
+    # engine/augenblick/limits.py: dedup_max
+    PRINTS_MAX = SETS_MAX * SET_PRINTS
 
 
-# The high bits of the fingerprint, where its tag is in an index word.
-cdef inline uint32_t tag_of(uint64_t fingerprint) noexcept nogil:
-    return <uint32_t>(fingerprint >> 32) & ~<uint32_t>PLACE_MASK
-
-
-# Where the search for a word's fingerprint begins.
-cdef inline uint32_t home(const Prints* prints, uint32_t word) noexcept nogil:
-    return (word >> 12) & (prints.capacity * 2 - 1)
+# Where a fingerprint is, if anywhere: its set's first place.  There are sets.
+cdef inline Print* set_of(const Prints* prints, uint64_t fingerprint) noexcept nogil:
+    cdef uint64_t mixed = fingerprint * 0x9E3779B97F4A7C15ULL
+    return prints.sets + (<uint32_t>(mixed >> 40) & (prints.set_count - 1)) * SET_PRINTS
 
 
 # Fetch what a look at the fingerprint and noting it will touch.
 cdef inline void prefetch_print(const KeyGroup* group, uint64_t fingerprint) noexcept nogil:
-    cdef const Prints* prints = &group.prints
-    if prints.capacity:
-        prefetch(&prints.index[home(prints, tag_of(fingerprint))])
-        prefetch(&prints.ring[(prints.first + prints.count) & (prints.capacity - 1)])
+    cdef const Print* prints
+    if group.prints.set_count:
+        prints = set_of(&group.prints, fingerprint)
+        prefetch(prints)
+        prefetch(prints + SET_PRINTS // 2)
 
 
-# And what the oldest one touches when it has to leave; its place in the ring is there by now.
-cdef inline void prefetch_oldest(const KeyGroup* group) noexcept nogil:
-    cdef const Prints* prints = &group.prints
-    if prints.count == PRINTS_MAX:
-        prefetch(&prints.index[home(prints, tag_of(prints.ring[prints.first].fingerprint))])
-
-
-# True if the fingerprint was applied at most `dedup_ms` of ingest time ago.  Forgets what is older.
+# True if the fingerprint was applied at or after `since_ms` of ingest time.
 cdef bint is_duplicate(
-    KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t dedup_ms
+    const KeyGroup* group, uint64_t fingerprint, int64_t since_ms
 ) noexcept nogil
 
-# Note an applied event; past the bound the oldest is forgotten and counted in `dropped`.
+# Note an applied event; those before `since_ms` count for nothing.  Past the bound the oldest of
+# its set is forgotten and counted in `dropped`.
 cdef void note_print(
-    Arena* arena, KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, uint64_t* dropped
+    Arena* arena, KeyGroup* group, uint64_t fingerprint, int64_t ingest_ms, int64_t since_ms,
+    uint64_t* dropped
 ) noexcept nogil
 
 # Give back their memory.

@@ -15,7 +15,6 @@ kind, name and version, so that a plan that changed keeps the state of what did 
 """
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint16_t, uint64_t, uint8_t
-from libc.stdlib cimport malloc
 from libc.string cimport memcpy, memset
 from zlib import crc32
 
@@ -30,13 +29,14 @@ from augenblick_native.machine cimport (
     COUNT_PRINTS_DROPPED, SLOT_KIND_FEATURE, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT,
     SLOT_KIND_SESSIONS,
 )
-from augenblick_native.groups cimport free_group
+from augenblick_native.groups cimport free_group, make_gateways
 from augenblick_native.panes cimport restore_pane
-from augenblick_native.prints cimport note_print
+from augenblick_native.prints cimport SET_PRINTS, note_print
 from augenblick_native.program cimport Plan, Text
 from augenblick_native.record cimport cell_at, first_cell, free_record, new_record
 from augenblick_native.state cimport (
-    GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, Cell, GatewayMark, KeyGroup, Pane, User,
+    GATEWAYS_MAX, KEY_GROUPS, NO_TIME_MS, Cell, GatewayMark, KeyGroup, Pane, Print, Prints,
+    User,
 )
 from augenblick_native.status cimport STATUS_OK, STATUS_TRUNCATED, Status
 from augenblick_native.table cimport add_user, user_id
@@ -83,6 +83,14 @@ cdef void put_slots(const Plan* plan, const SlotRule* slots, Buffer* out) noexce
         put_text(out, &version)
 
 
+cdef uint32_t count_prints(const Prints* prints) noexcept nogil:
+    cdef uint32_t count = 0
+    cdef uint32_t index
+    for index in range(prints.set_count * SET_PRINTS):
+        count += prints.sets[index].fingerprint != 0
+    return count
+
+
 cdef void put_group(const Plan* plan, const KeyGroup* group, Buffer* out) noexcept nogil:
     cdef uint32_t index
     cdef const Pane* pane
@@ -92,11 +100,10 @@ cdef void put_group(const Plan* plan, const KeyGroup* group, Buffer* out) noexce
         put_le32(out, group.gateways[index].gateway)
         put_le64(out, group.gateways[index].incarnation)
         put_le64(out, group.gateways[index].number)
-    put_le32(out, group.prints.count)
-    for index in range(group.prints.count):
-        put_bytes(
-            out, &group.prints.ring[(group.prints.first + index) & (group.prints.capacity - 1)], 16
-        )
+    put_le32(out, count_prints(&group.prints))
+    for index in range(group.prints.set_count * SET_PRINTS, 0, -1):     # each set's oldest first
+        if group.prints.sets[index - 1].fingerprint:
+            put_bytes(out, &group.prints.sets[index - 1], sizeof(Print))
     put_le32(out, group.panes.count)
     for index in range(group.panes.count):
         pane = &group.panes.panes[index]
@@ -208,10 +215,8 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
     cdef GatewayMark* mark
     if read_le32(cursor, &count) != STATUS_OK or count > GATEWAYS_MAX:
         return STATUS_TRUNCATED
-    if count:
-        group.gateways = <GatewayMark*>malloc(count * sizeof(GatewayMark))
-        if group.gateways == NULL:
-            return STATUS_TRUNCATED
+    if count and not make_gateways(group, count):
+        return STATUS_TRUNCATED
     for index in range(count):
         mark = &group.gateways[index]
         mark.unused = 0
@@ -232,7 +237,8 @@ cdef Status read_group(Machine* machine, KeyGroup* group, Cursor* cursor) noexce
         ):
             return STATUS_TRUNCATED
         note_print(
-            &machine.tables, group, fingerprint, ingest_ms, &machine.counters[COUNT_PRINTS_DROPPED]
+            &machine.tables, group, fingerprint, ingest_ms, NO_TIME_MS,
+            &machine.counters[COUNT_PRINTS_DROPPED]
         )
     return read_panes(machine, group, cursor)
 

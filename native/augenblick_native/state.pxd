@@ -78,14 +78,10 @@ cdef struct Print:
     uint64_t fingerprint
     int64_t ingest_ms
 
-# fingerprints in ingest order: a ring, and an index of ring places + 1, in one piece
+# fingerprints in sets of few; see prints.pxd
 cdef struct Prints:
-    Print* ring
-    uint32_t* index
-    int64_t oldest_ms                       # ingest time of the first; NEVER_MS without one
-    uint32_t capacity                       # of the ring; the index is twice as large
-    uint32_t first
-    uint32_t count
+    Print* sets
+    uint32_t set_count                      # a power of two; 0: none
 
 # one metric's content of one window and group in one key group
 cdef struct Pane:
@@ -114,8 +110,9 @@ cdef struct KeyGroup:
     HeapItem* heap
     uint32_t heap_count
     uint32_t heap_capacity
-    GatewayMark* gateways
+    GatewayMark* gateways                   # &one_gateway, or allocated
     uint32_t gateway_count
     bint changed                            # since its last snapshot
     Prints prints
     PaneTable panes
+    GatewayMark one_gateway
