@@ -76,6 +76,9 @@ cdef void begin_call(Machine* machine, int64_t now_ms) noexcept nogil:
 cdef void note_earliest(Machine* machine, uint32_t key_group) noexcept nogil:
     cdef KeyGroup* group = &machine.groups[key_group]
     cdef int64_t next_ms = group.panes.earliest_end_ms
+    if not group.rearmed and next_ms >= machine.earliest[key_group]:
+        return
+    group.rearmed = False
     if group.heap_count:
         next_ms = min(next_ms, group.heap[0].deadline_ms)
     machine.earliest[key_group] = next_ms
@@ -155,7 +158,6 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
         group = &machine.groups[reading.items[index].user_key >> 52]
         if group.entries != NULL:
             prefetch(&group.entries[first_place(group, reading.items[index].user_key)])
-            prefetch(group.heap)
             if group.gateway_count > 1:
                 prefetch(group.gateways)
             prefetch_print(group, reading.items[index].fingerprint)
@@ -280,6 +282,7 @@ cdef void advance_group(
         machine.depth = -1
         run_due(machine, group.clock_ms)
     take_closed_panes(machine, group, <uint16_t>key_group)
+    group.rearmed = True
     note_earliest(machine, key_group)
 
 

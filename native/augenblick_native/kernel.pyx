@@ -260,6 +260,7 @@ cdef class Kernel:
         """
         cdef bytes copied = bytes(data)
         cdef uint32_t key_group = read_snapshot(self.program, &self.machine, self.slots, copied)
+        self.machine.groups[key_group].rearmed = True
         note_earliest(&self.machine, key_group)
         return key_group
 

@@ -30,6 +30,7 @@ cdef struct Head:
     uint32_t alive_bytes                    # of the log
     uint32_t front                          # place of the first that may be alive
     uint32_t end                            # of the log
+    int64_t front_ms                        # its first time, or an earlier one
 
 # A `match` value in the index; `count` 0: a free slot.
 cdef struct Chain:
@@ -207,6 +208,7 @@ cdef void rebuild(const Book* book) noexcept nogil:
             kept += size
         place += size
     head.front = 0
+    head.front_ms = NO_TIME_MS
     head.end = kept
 
 
@@ -237,13 +239,17 @@ cdef void drop_front(const Book* book) noexcept nogil:
     head.front += bytes_of(partial)
     if head.front == head.end:
         head.front = head.end = 0
+        head.front_ms = NO_TIME_MS
 
 
 # The dead and the hopeless at the front of the log go.
 cdef void sweep_front(Machine* machine, const TriggerRule* rule, const Book* book) noexcept nogil:
     cdef const Partial* partial
+    if plus(book.head.front_ms, rule.within_ms) >= machine.clock_ms:
+        return
     while book.head.front < book.head.end:
         partial = partial_at(book, book.head.front)
+        book.head.front_ms = partial.first_ms
         if partial.steps and not is_hopeless(machine, rule, partial):
             return
         drop_front(book)
@@ -300,6 +306,7 @@ cdef uint32_t make_cell(Machine* machine, const TriggerRule* rule) noexcept nogi
     )
     if offset:
         (<Head*>payload(machine.annex.user, offset)).slots = slots
+        (<Head*>payload(machine.annex.user, offset)).front_ms = NO_TIME_MS
     return offset
 
 

@@ -112,7 +112,8 @@ cdef struct KeyGroup:
     uint32_t heap_capacity
     GatewayMark* gateways                   # &one_gateway, or allocated
     uint32_t gateway_count
-    bint changed                            # since its last snapshot
+    uint16_t changed                        # since its last snapshot
+    uint16_t rearmed                        # the timers, since its earliest one was noted
     Prints prints
     PaneTable panes
     GatewayMark one_gateway

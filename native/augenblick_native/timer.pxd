@@ -73,6 +73,7 @@ cdef inline bint arm(
     if deadline_ms >= user.armed_ms:
         return True
     user.armed_ms = deadline_ms
+    group.rearmed = True
     if user.heap_index != NO_HEAP:
         group.heap[user.heap_index].deadline_ms = deadline_ms
         sift_up(group, user.heap_index)
@@ -94,6 +95,7 @@ cdef inline void disarm(KeyGroup* group, User* user) noexcept nogil:
         return
     user.heap_index = NO_HEAP
     user.armed_ms = NEVER_MS
+    group.rearmed = True
     group.heap_count -= 1
     if at == group.heap_count:
         return
