@@ -20,6 +20,7 @@ from augenblick_native.machine cimport (
 )
 from augenblick_native.groups cimport make_gateways
 from augenblick_native.panes cimport take_closed_panes
+from augenblick_native.partials cimport prefetch_partials
 from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
 from augenblick_native.record cimport free_record, new_record
 from augenblick_native.state cimport (
@@ -179,6 +180,9 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
             at += LINE_BYTES
         if user.annex != NULL:
             prefetch_user(user.annex)
+    for index in range(reading.count):
+        if users[index] != NULL and users[index].annex != NULL:
+            prefetch_partials(users[index].annex)
     return STATUS_OK
 
 

@@ -7,7 +7,7 @@ value are found by hash and linked in order of (first time, arrival), and the lo
 ones at its front.  Places in the log are bytes from its start.  A partial is hopeless, and given
 up, once the watermark is strictly past its first event + within.
 """
-from libc.stdint cimport uint16_t, uint32_t, uint8_t
+from libc.stdint cimport uint16_t
 from libc.string cimport memcpy, memmove, memset
 
 from augenblick_native.buffer cimport buffer_room, put_bytes
@@ -15,29 +15,13 @@ from augenblick_native.hash cimport name_hash, same_bytes
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
 from augenblick_native.program cimport OPERAND_NONE
 from augenblick_native.record cimport (
-    add_cell, cell_at, drop_empty_annex, face_annex, find_cell, first_cell, make_annex, pad8,
-    payload, payload_bytes, remove_cell, shrink, widen,
+    add_cell, cell_at, drop_empty_annex, face_annex, find_cell, make_annex, pad8,
+    payload_bytes, remove_cell, shrink, widen,
 )
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport MASK_NOT
 
 cdef uint32_t NONE = 0xFFFFFFFF             # no place in the log
-
-cdef struct Head:
-    uint32_t slots                          # of the index, a power of two
-    uint32_t values                         # in the index
-    uint32_t count                          # partials alive
-    uint32_t alive_bytes                    # of the log
-    uint32_t front                          # place of the first that may be alive
-    uint32_t end                            # of the log
-    int64_t front_ms                        # its first time, or an earlier one
-
-# A `match` value in the index; `count` 0: a free slot.
-cdef struct Chain:
-    uint32_t hashed
-    uint32_t count
-    uint32_t first                          # places, in order of (first time, arrival)
-    uint32_t last
 
 # One partial; the value and the identities of its events follow.
 cdef struct Partial:
