@@ -49,10 +49,10 @@ fuzz: setup build ## throw mutated bytes at everything that reads from outside
 	@$(IN)/python -m pytest tests/fuzz
 
 sim: setup build ## simulated clusters on a seeded network (SEED=n repeats one)
-	@$(if $(SEED),AUGENBLICK_SIM_SEED=$(SEED)) $(IN)/python -m pytest tests/simulation/test_cluster.py
+	@$(if $(SEED),AUGENBLICK_SIM_SEED=$(SEED)) $(IN)/python -m pytest tests/simulation/test_cluster.py tests/simulation/test_durable.py
 
 sim-mutants: setup build ## does the simulation find planted mistakes?
-	@$(IN)/python -m pytest tests/simulation/test_mutants.py tests/simulation/test_shard_mutants.py
+	@$(IN)/python -m pytest tests/simulation/test_mutants.py tests/simulation/test_shard_mutants.py tests/simulation/test_durable_mutants.py
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build dist *.egg-info engine/*.egg-info .mypy_cache .ruff_cache .pytest_cache

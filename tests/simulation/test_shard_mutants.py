@@ -104,8 +104,8 @@ def _ends_a_set_too_early(monkeypatch: Patch) -> None:
     encode = shard.encode_state
     last: list[bytes] = []
 
-    def stale(*arguments: Any) -> bytes:
-        last.append(encode(*arguments))
+    def stale(*arguments: Any, **named: Any) -> bytes:
+        last.append(encode(*arguments, **named))
         return last[-2] if len(last) > 1 else last[-1]
 
     monkeypatch.setattr(shard, "encode_state", stale)

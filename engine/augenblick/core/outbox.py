@@ -27,6 +27,7 @@ class _Waiting:
     header: dict[str, Any]
     payload: bytes
     open: set[int]
+    items: int
     keys: list[str]
 
 
@@ -115,17 +116,32 @@ class Outbox:
         return waiting.header
 
     def resend(self) -> list[Send]:
-        """Everything unanswered again, in order: the peer is connected anew."""
+        """Everything unanswered again, in order: the peer is connected anew. What is final of a
+        message stays away; no answer to the message as it was can come any more.
+        """
+        for waiting in self._waiting.values():
+            if len(waiting.open) < waiting.items:
+                self._shorten(waiting)
         return [
             Send(self._peer, self._kind, waiting.header, waiting.payload)
             for waiting in self._waiting.values()
         ]
 
+    def _shorten(self, waiting: _Waiting) -> None:
+        items = msgpack.unpackb(waiting.payload, strict_map_key=False)
+        kept = sorted(waiting.open)
+        self._bytes -= len(waiting.payload)
+        waiting.payload = msgpack.packb([items[index] for index in kept])
+        self._bytes += len(waiting.payload)
+        waiting.keys = [waiting.keys[index] for index in kept] if waiting.keys else []
+        waiting.open = set(range(len(kept)))
+        waiting.items = len(kept)
+
     def _send(self, items: Sequence[Any], payload: bytes, header: dict[str, Any]) -> Send:
         self._seq += 1
         full = {"seq": self._seq, **header}
         keys = [] if self._key_of is None else [self._key_of(item) for item in items]
-        self._waiting[self._seq] = _Waiting(full, payload, set(range(len(items))), keys)
+        self._waiting[self._seq] = _Waiting(full, payload, set(range(len(items))), len(items), keys)
         self.items += len(items)
         self._bytes += len(payload)
         return Send(self._peer, self._kind, full, payload)

@@ -350,8 +350,12 @@ class ShardCore:
         effects = rolling.step(self._kernel, self._token, now_ms)
         if rolling.is_set_full(now_ms):
             rolling.on_set_ended()
-            letters_made = self._kernel.letters_made
-            data = encode_state(self._state, self._pending.values(), letters_made)
+            data = encode_state(
+                self._state,
+                self._pending.values(),
+                clock_ms=self._kernel.clock_ms,
+                letters_made=self._kernel.letters_made,
+            )
             effects.append(Snapshot(SHARD_UNIT, data))
         return effects
 

@@ -16,6 +16,7 @@ import msgpack
 
 from augenblick.binding.kernel import Outputs
 from augenblick.core.delivery_records import record_key
+from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import unpack_open
 from augenblick.core.routing import KEY_GROUPS
 from augenblick.core.shard_kernel import ShardKernel
@@ -51,6 +52,7 @@ class ShardReplay:
         self._kernel = kernel
         self._positions = dict(positions)
         self._shard_position = positions.get(SHARD_UNIT, 0)
+        self._clock_ms = NO_CLOCK
         self._mask = bytes(KEY_GROUPS)
         self._mask_until = -1
 
@@ -70,6 +72,7 @@ class ShardReplay:
             self.records[record_key(item["record"])] = item
         for letter in unpack_open(content["letters"]):
             self.letters[letter["id"]] = letter
+        self._clock_ms = content["clock_ms"]
         self._kernel.letters_made = content["letters_made"]
         for outputs in content["held"]:
             self._take(outputs)
@@ -91,6 +94,8 @@ class ShardReplay:
 
     def finish(self, now_ms: float) -> None:
         """The end of the journal: peers are away, and gateways may have got acks without record."""
+        if self._clock_ms > self._kernel.clock_ms:  # no record behind the checkpoint
+            self._take(self._kernel.advance(self._clock_ms, int(now_ms)))
         for gateway in self._state.gateways.values():
             gateway.may_jump = True
         self._state.clocks.on_recovered(now_ms)

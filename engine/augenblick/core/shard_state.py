@@ -58,11 +58,14 @@ class ShardState:
     letters: Outbox
 
 
-def encode_state(state: ShardState, pending: Iterable[Pending], letters_made: int) -> bytes:
-    """The state as bytes, with what applied batches are still to release."""
+def encode_state(
+    state: ShardState, pending: Iterable[Pending], *, clock_ms: int, letters_made: int
+) -> bytes:
+    """The state as bytes, with the kernel's clock and what applied batches are still to release."""
     held = [one.outputs for one in pending]
     content = {
         "format": FORMAT,
+        "clock_ms": clock_ms,
         "gateways": [[name, one.incarnation, one.last_seq] for name, one in state.gateways.items()],
         "clocks": state.clocks.snapshot(),
         "panes": state.panes.snapshot(),

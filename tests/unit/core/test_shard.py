@@ -112,7 +112,7 @@ def test_records_wait_for_delivery_and_are_sent_again() -> None:
     seq = again[0].header["seq"]
     shard.message("delivery", Kind.RECORDS_DONE, {"seq": seq, "outcomes": [[0, "delivered"]]})
     assert shard.core.on_peer_connected("delivery", {"role": "delivery"}, 1.0)
-    shard.message("delivery", Kind.RECORDS_DONE, {"seq": seq, "outcomes": [[1, "dead_letter"]]})
+    shard.message("delivery", Kind.RECORDS_DONE, {"seq": seq, "outcomes": [[0, "dead_letter"]]})
     assert shard.core.on_peer_connected("delivery", {"role": "delivery"}, 1.0) == []
 
 
