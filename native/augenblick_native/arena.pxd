@@ -11,10 +11,11 @@ cdef struct Chunk:
     size_t bytes
     Chunk* next
 
-# Creator and owner: the kernel object.  One thread at a time.  A record is valid until it is given
-# back.
+# Creator and owner: the kernel object.  One thread at a time, but for arena_prepare.  A record is
+# valid until it is given back.
 cdef struct Arena:
     Chunk* chunks
+    Chunk* spare                    # the next chunk, its pages there already; taken atomically
     uint8_t* at                     # free tail of the newest chunk
     size_t left
     void* free_records[ARENA_CLASSES]   # linked through their first word
@@ -27,3 +28,7 @@ cdef struct Arena:
 cdef void* arena_take(Arena* arena, uint32_t wanted, uint32_t* capacity) noexcept nogil
 cdef void arena_give(Arena* arena, void* record, uint32_t capacity) noexcept nogil
 cdef void arena_free(Arena* arena) noexcept nogil
+
+# Have the next chunk ready before it is needed: the system takes milliseconds to make huge pages.
+# May run on another thread than everything else.
+cdef void arena_prepare(Arena* arena) noexcept nogil

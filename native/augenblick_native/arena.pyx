@@ -13,6 +13,14 @@ cdef extern from "sys/mman.h" nogil:
     int MADV_HUGEPAGE
     void* MAP_FAILED
 
+cdef extern from *:
+    """
+    #define AB_POPULATE_WRITE 23            /* MADV_POPULATE_WRITE, Linux 5.14 */
+    #define AB_EXCHANGE(place, chunk) __atomic_exchange_n(place, chunk, __ATOMIC_ACQ_REL)
+    """
+    int POPULATE_WRITE "AB_POPULATE_WRITE"
+    Chunk* exchange "AB_EXCHANGE"(Chunk** place, Chunk* chunk) noexcept nogil
+
 cdef size_t CHUNK_BYTES_MIN = 4 << 20       # small plans stay small
 cdef size_t CHUNK_BYTES_MAX = 64 << 20
 cdef size_t HUGE_PAGE_BYTES = 2 << 20
@@ -37,32 +45,65 @@ cdef inline int class_of(uint32_t wanted, uint32_t* size) noexcept nogil:
     return octave * 4 + <int>quarter
 
 
-cdef bint grow(Arena* arena) noexcept nogil:
+# A chunk for an arena with so many bytes.  NULL: no memory.
+cdef Chunk* make_chunk(uint64_t mapped_bytes) noexcept nogil:
     cdef size_t bytes = CHUNK_BYTES_MIN
     cdef void* mapped
     cdef Chunk* chunk
-    cdef size_t aligned
-    while bytes < CHUNK_BYTES_MAX and bytes * 4 < arena.mapped_bytes:
+    while bytes < CHUNK_BYTES_MAX and bytes * 4 < mapped_bytes:
         bytes *= 2
     mapped = mmap(
         NULL, bytes + HUGE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
     )
     if mapped == MAP_FAILED:
-        return False
+        return NULL
     chunk = <Chunk*>malloc(sizeof(Chunk))
     if chunk == NULL:
         munmap(mapped, bytes + HUGE_PAGE_BYTES)
-        return False
+        return NULL
     chunk.mapped = mapped
     chunk.bytes = bytes + HUGE_PAGE_BYTES
+    chunk.next = NULL
+    madvise(usable(chunk), bytes, MADV_HUGEPAGE)
+    return chunk
+
+
+# The part of a chunk that huge pages can hold: all but HUGE_PAGE_BYTES.
+cdef inline uint8_t* usable(const Chunk* chunk) noexcept nogil:
+    return <uint8_t*>((<size_t>chunk.mapped + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1))
+
+
+cdef bint grow(Arena* arena) noexcept nogil:
+    cdef Chunk* chunk = exchange(&arena.spare, NULL)
+    if chunk == NULL:
+        chunk = make_chunk(arena.mapped_bytes)
+    if chunk == NULL:
+        return False
     chunk.next = arena.chunks
     arena.chunks = chunk
-    arena.mapped_bytes += bytes
-    aligned = (<size_t>mapped + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1)
-    madvise(<void*>aligned, bytes, MADV_HUGEPAGE)
-    arena.at = <uint8_t*>aligned
-    arena.left = bytes
+    arena.left = chunk.bytes - HUGE_PAGE_BYTES
+    arena.mapped_bytes += arena.left
+    arena.at = usable(chunk)
     return True
+
+
+cdef void arena_prepare(Arena* arena) noexcept nogil:
+    cdef Chunk* chunk
+    cdef size_t at = 0
+    if (
+        arena.spare != NULL or arena.chunks == NULL
+        or arena.left > CHUNK_BYTES_MIN // 2 + arena.mapped_bytes // 16
+    ):
+        return
+    chunk = make_chunk(arena.mapped_bytes)
+    if chunk == NULL:
+        return
+    # page by page: what else maps memory can come between; where the system knows no such advice
+    # the pages come as they are touched
+    while at < chunk.bytes - HUGE_PAGE_BYTES:
+        madvise(usable(chunk) + at, HUGE_PAGE_BYTES, POPULATE_WRITE)
+        at += HUGE_PAGE_BYTES
+    exchange(&arena.spare, chunk)
 
 
 cdef void* arena_take(Arena* arena, uint32_t wanted, uint32_t* capacity) noexcept nogil:
@@ -107,8 +148,12 @@ cdef void arena_give(Arena* arena, void* record, uint32_t capacity) noexcept nog
 
 cdef void arena_free(Arena* arena) noexcept nogil:
     """Unmap every chunk.  Records past the largest class must have been given back before."""
-    cdef Chunk* chunk = arena.chunks
+    cdef Chunk* chunk = exchange(&arena.spare, NULL)
     cdef Chunk* following
+    if chunk != NULL:
+        chunk.next = arena.chunks
+    else:
+        chunk = arena.chunks
     while chunk != NULL:
         following = chunk.next
         munmap(chunk.mapped, chunk.bytes)

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from augenblick_native.arena cimport arena_free
+from augenblick_native.arena cimport arena_free, arena_prepare
 from augenblick_native.batch cimport (
     BROKEN_STREAM, advance_clock, apply_stream, begin_call, note_earliest,
 )
@@ -270,6 +270,13 @@ cdef class Kernel:
             raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
         free_group(&self.machine, &self.machine.groups[key_group])
         self.machine.earliest[key_group] = NEVER_MS
+
+    def prepare(self):
+        """Have memory ready that is soon to be needed; may run on a thread of its own beside the
+        other calls, but not beside itself."""
+        with nogil:
+            arena_prepare(&self.machine.arena)
+            arena_prepare(&self.machine.tables)
 
     def counters(self):
         """What was counted since the kernel was made, by name."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from asyncio import Future
+
 from augenblick.actors.link_shell import LinkShell
 from augenblick.actors.shard_storage import ShardStorage
 from augenblick.binding.kernel import Kernel
@@ -42,7 +44,8 @@ class ShardShell(LinkShell):
             self._storage = ShardStorage(directory, owner, epoch, settings.durability, units)
         self._store: NoneStore | ShardStorage = self._storage or NoneStore()
         self._touched = 0.0
-        kernel = Kernel(
+        self._prepared: Future[None] | None = None
+        self._kernel = kernel = Kernel(
             settings.program,
             memory_bytes_max=settings.memory_bytes_max,
             stamp_ingest=settings.is_event_clock,
@@ -72,8 +75,10 @@ class ShardShell(LinkShell):
         self.carry_out(self.core.on_recovered(self.now_ms()))
 
     def tick(self) -> None:
-        """Give a sign of life, then tick."""
+        """Give a sign of life, have memory prepared on a thread, then tick."""
         self._touch()
+        if self._prepared is None or self._prepared.done():
+            self._prepared = self.loop.run_in_executor(None, self._kernel.prepare)
         if self._storage is not None:
             self._storage.tick()
             self.core.storage = self._storage.status()

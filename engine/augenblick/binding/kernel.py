@@ -121,6 +121,10 @@ class Kernel:
         """Forget a key group."""
         self._native.drop(key_group)
 
+    def prepare(self) -> None:
+        """Have memory ready that is soon to be needed: for a thread beside the one that applies."""
+        self._native.prepare()
+
     def counters(self) -> dict[str, int]:
         """Events applied, late, duplicate and so on, by name, since the start."""
         return self._native.counters()
