@@ -11,6 +11,12 @@ from rich.table import Table
 
 from augenblick.runtime.cluster import Engine
 
+KEPT = {
+    "fsync": "events are acknowledged once they are on disk",
+    "os": "events are acknowledged once the operating system has them",
+    "none": "state in memory only: lost when a shard dies",
+}
+
 
 def serve_panel(engine: Engine, seconds: float) -> str:
     """The panel's text."""
@@ -23,7 +29,7 @@ def serve_panel(engine: Engine, seconds: float) -> str:
         table.add_row("events", f"Fluent Forward  {forward}")
         table.add_row("", f"HTTP            http://{http}/v1/events")
         table.add_row("control", f"http://{http}   (token in {options.data}/control.token)")
-    table.add_row("shards", f"{options.shards}, state in memory only: lost when a shard dies")
+    table.add_row("shards", f"{options.shards}, {KEPT[options.store]}")
     table.add_row("data", str(options.data))
     if options.ray:
         table.add_row("ray", f"joined {options.ray}")

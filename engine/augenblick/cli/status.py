@@ -72,7 +72,7 @@ def _gateways(document: dict[str, Any]) -> Table:
 
 
 def _shards(document: dict[str, Any]) -> Table:
-    table = _table("shard", "at", "key groups", "users", "events/s", "memory", "waiting")
+    table = _table("shard", "at", "key groups", "users", "events/s", "memory", "waiting", "disk")
     for name, one in document["shards"].items():
         lost = document["state_lost"].get(name)
         table.add_row(
@@ -83,8 +83,22 @@ def _shards(document: dict[str, Any]) -> Table:
             f"{one.get('events_per_s', 0):,.0f}",
             f"{one.get('memory_bytes', 0) / 2**20:,.1f} MiB",
             _counts(one.get("outbox", {})),
+            _disk(one.get("storage", {})),
         )
     return table
+
+
+def _disk(storage: dict[str, Any]) -> str:
+    """Journal and checkpoint of a shard: how far, how far behind, how old."""
+    if not storage:
+        return "-"
+    if storage["recovered"] < 1:
+        return f"recovering, {storage['recovered']:.0%}"
+    behind = f"{storage['replay_bytes'] / 2**20:,.1f} MiB behind a checkpoint"
+    text = f"{behind} of {storage['checkpoint_age_s']:,.0f} s ago"
+    if storage["is_full"]:
+        return f"FULL, {storage['waiting_bytes'] / 2**20:,.1f} MiB wait; {text}"
+    return text
 
 
 def _triggers(document: dict[str, Any]) -> Table | None:

@@ -41,6 +41,7 @@ from augenblick.core.shard_actors import Answer, ShardActors
 from augenblick.core.shard_clock import GatewayClocks
 from augenblick.core.shard_kernel import ShardKernel
 from augenblick.core.shard_panes import ShardPanes
+from augenblick.core.shard_plan import plan_facts
 from augenblick.core.shard_records import (
     advance_parts,
     answer_parts,
@@ -48,6 +49,7 @@ from augenblick.core.shard_records import (
     left_parts,
     outcome_parts,
     pane_parts,
+    plan_parts,
 )
 from augenblick.core.shard_replay import ShardReplay, outbox_full
 from augenblick.core.shard_rolling import RollingSnapshots
@@ -121,7 +123,7 @@ class ShardCore:
         checkpoint.
         """
         self._rolling = RollingSnapshots(key_groups, positions)
-        self.replay = ShardReplay(self._state, self._kernel, positions)
+        self.replay = ShardReplay(self._state, self._kernel, self._program, positions)
         return self.replay
 
     def on_recovered(self, now_ms: float) -> list[Effect]:
@@ -133,7 +135,8 @@ class ShardCore:
         self._durable_clock_ms = self._kernel.clock_ms
         self.counters.on_recovered(self._kernel)
         facts = {"records": replay.applied, "to_deliver": len(replay.records)}
-        effects: list[Effect] = [Log("info", "recovered", facts), *self._report_for_duty()]
+        plan = self._append(self._nothing(), plan_parts(plan_facts(self._program)))
+        effects: list[Effect] = [Log("info", "recovered", facts), plan, *self._report_for_duty()]
         if self._table_header is not None:
             effects += self._on_table(RoutingTable.from_header(self._table_header))
         effects += self._keep_letters(list(replay.letters.values()))
@@ -353,6 +356,7 @@ class ShardCore:
             data = encode_state(
                 self._state,
                 self._pending.values(),
+                plan=plan_facts(self._program),
                 clock_ms=self._kernel.clock_ms,
                 letters_made=self._kernel.letters_made,
             )

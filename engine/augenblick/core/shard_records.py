@@ -12,6 +12,7 @@ Little endian. The header has `kind`, and with it:
 - `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
 - `answer`: a custom trigger's answer to the batch of `trigger` that begins with the match `first`;
   the payload has `releases`, and `fired`, what its cooldown remembers.
+- `plan`: the records that follow were made under the plan of these `facts`.
 - `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
   remembers of those before.
 
@@ -31,6 +32,7 @@ OUTCOMES: Final = "outcomes"
 LEFT: Final = "left"
 ANSWER: Final = "answer"
 PANES: Final = "panes"
+PLAN: Final = "plan"
 _HEADER: Final = struct.Struct("<H")
 
 
@@ -97,6 +99,11 @@ def answer_parts(
     """The record of a custom trigger's answer, or of a batch that was dropped without one."""
     payload = msgpack.packb({"releases": releases, "fired": fired})
     return record_parts({"kind": ANSWER, "trigger": trigger, "first": first}, payload)
+
+
+def plan_parts(facts: dict[str, Any]) -> tuple[bytes | memoryview, ...]:
+    """The record of the plan that runs; the first of each owner."""
+    return record_parts({"kind": PLAN}, msgpack.packb(facts))
 
 
 def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:

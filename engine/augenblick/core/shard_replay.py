@@ -20,6 +20,7 @@ from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import unpack_open
 from augenblick.core.routing import KEY_GROUPS
 from augenblick.core.shard_kernel import ShardKernel
+from augenblick.core.shard_plan import ReplayedPlan
 from augenblick.core.shard_records import (
     ADVANCE,
     ANSWER,
@@ -27,11 +28,13 @@ from augenblick.core.shard_records import (
     LEFT,
     OUTCOMES,
     PANES,
+    PLAN,
     split_record,
 )
 from augenblick.core.shard_state import Gateway, ShardState, decode_state
 from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.errors import OurError
+from augenblick.plan.program import Program
 
 
 class ShardReplay:
@@ -42,7 +45,11 @@ class ShardReplay:
     """
 
     def __init__(
-        self, state: ShardState, kernel: ShardKernel, positions: Mapping[int, int]
+        self,
+        state: ShardState,
+        kernel: ShardKernel,
+        program: Program,
+        positions: Mapping[int, int],
     ) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self.letters: dict[str, dict[str, Any]] = {}
@@ -50,6 +57,7 @@ class ShardReplay:
         self.applied = 0
         self._state = state
         self._kernel = kernel
+        self._plan = ReplayedPlan(program)
         self._positions = dict(positions)
         self._shard_position = positions.get(SHARD_UNIT, 0)
         self._clock_ms = NO_CLOCK
@@ -66,7 +74,8 @@ class ShardReplay:
         for name, incarnation, last_seq in content["gateways"]:
             state.gateways[name] = Gateway(incarnation, _number(name), last_seq)
         state.clocks.restore(content["clocks"])
-        state.panes.restore(content["panes"])
+        self._plan.on_plan(content["plan"])
+        state.panes.restore(self._plan.pane_rows(content["panes"]))
         state.actors.restore(content["actors"])
         for item in unpack_open(content["records"]):
             self.records[record_key(item["record"])] = item
@@ -89,6 +98,8 @@ class ShardReplay:
             outputs = self._kernel.advance(header["watermark_ms"], header["now_ms"])
             if not is_old:
                 self._take(outputs)
+        elif kind == PLAN:
+            self._plan.on_plan(msgpack.unpackb(payload))
         elif not is_old:
             self._on_shard_record(kind, header, payload)
 
@@ -161,7 +172,7 @@ class ShardReplay:
     def _take(self, outputs: Outputs) -> None:
         """Keep what is to leave once the recovery is over."""
         self._state.panes.add(outputs.panes)
-        for item in outputs.releases:
+        for item in self._plan.leaving(outputs.releases):
             self.records[record_key(item["record"])] = item
         for letter in outputs.dead_letters:
             self._keep_letter(letter)

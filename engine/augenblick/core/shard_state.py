@@ -59,12 +59,18 @@ class ShardState:
 
 
 def encode_state(
-    state: ShardState, pending: Iterable[Pending], *, clock_ms: int, letters_made: int
+    state: ShardState,
+    pending: Iterable[Pending],
+    *,
+    plan: dict[str, Any],
+    clock_ms: int,
+    letters_made: int,
 ) -> bytes:
-    """The state as bytes, with the kernel's clock and what applied batches are still to release."""
+    """The state as bytes, with the plan, the kernel's clock and what is still to be released."""
     held = [one.outputs for one in pending]
     content = {
         "format": FORMAT,
+        "plan": plan,
         "clock_ms": clock_ms,
         "gateways": [[name, one.incarnation, one.last_seq] for name, one in state.gateways.items()],
         "clocks": state.clocks.snapshot(),

@@ -110,3 +110,29 @@ triggers: {seen: {when: views >= 1}}
     found = story.successor().replay
     assert [one["reason"] for one in found.letters.values()] == ["late"]
     assert found.records == {}
+
+
+def test_a_new_rule_of_a_changed_plan_starts_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the old rules made leaves all the same; metrics go by their names."""
+    hurry(monkeypatch)
+    text = PLAN.replace("lateness: 60s, clock: event", "lateness: 2s, dedup: 10s")
+    old = compile_plan(load_plan(text))
+    text = text.replace("triggers:", "triggers:\n  fresh: {event: view, then: hook}")
+    text = text.replace("metrics:", "metrics:\n  first: {count: buy, over: {tumbling: 5s}}")
+    new = compile_plan(
+        load_plan(text.replace("third:     {when: views >= 3", "third: {when: views >= 2"))
+    )
+    for seed in range(8):
+        story = ShardStory(old, seed)
+        story.live(150)
+        same = story.successor().replay.records
+        story.program = new
+        changed = story.successor()
+        found = changed.replay.records
+        names = {one["record"].get("trigger") for one in found.values()}
+        assert "fresh" not in names
+        third = {key for key, one in same.items() if one["record"].get("trigger") == "third"}
+        assert same.keys() - found.keys() <= third  # those that had left stay
+        assert found.keys() <= same.keys()
+        metrics = {row[1] for row in changed.core._panes.snapshot()[2]}
+        assert metrics <= {0, 1, 2}
