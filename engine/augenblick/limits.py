@@ -132,6 +132,7 @@ journal_segment_bytes: Final = 64 * 1024 * 1024  # one file, made whole before i
 journal_sync_seconds: Final = 1.0  # durability `os`: a lost machine costs no more than this
 journal_unanswered_bytes_max: Final = 64 * 1024 * 1024  # applied, not durable; then batches wait
 recovery_turn_seconds: Final = 0.05  # of replay between two looks at the loop
+thread_switch_seconds: Final = 0.0005  # the loop waits so long at most for the threads of the disk
 
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from asyncio import Future
 
+from augenblick import limits
 from augenblick.actors.link_shell import LinkShell
 from augenblick.actors.shard_storage import ShardStorage
 from augenblick.binding.kernel import Kernel
@@ -62,6 +64,7 @@ class ShardShell(LinkShell):
             self.open()
             return
         replay = self.core.begin_recovery(self._storage.units, self._storage.positions)
+        sys.setswitchinterval(limits.thread_switch_seconds)
         self.open()
         await self._storage.recover(replay, self._touch)
         self._storage.begin(

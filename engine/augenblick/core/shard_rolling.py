@@ -8,10 +8,13 @@ set of snapshots ends with SHARD_UNIT and is written as one; no other begins bef
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from augenblick import limits
 from augenblick.core.effects import Confirm, Effect, Snapshot
 from augenblick.core.shard_kernel import ShardKernel
+
+_ROUND: Final = 0.8  # of the events that may be replayed; the rest is for sets on their way
 
 
 class RollingSnapshots:
@@ -83,10 +86,10 @@ class RollingSnapshots:
         self._round_records = records
 
     def _due(self, events: int, now_ms: float) -> int:
-        """How many key groups of the round are to be done by now: a round takes half of the events
-        that may be replayed, since the first of one round and the last of the next are two apart.
+        """How many key groups of the round are to be done by now: each is snapshotted once in a
+        round, and a set takes a while to be written.
         """
         assert self._round_ms is not None
-        by_events = (events - self._round_events) / (limits.checkpoint_replay_events_max / 2)
+        by_events = (events - self._round_events) / (limits.checkpoint_replay_events_max * _ROUND)
         by_time = (now_ms - self._round_ms) / limits.checkpoint_round_ms
         return int(min(max(by_events, by_time), 1.0) * len(self._turn))
