@@ -1,4 +1,4 @@
-"""Partials by the thousand: many values of `match`, long chains of one value, what ends and when."""
+"""Partials by the thousand: many values of `match`, long chains of a value, what ends when."""
 
 import random
 from collections import defaultdict
