@@ -5,7 +5,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from augenblick_native.cursor cimport Cursor, cursor_over, left, read_i64, read_le32, read_le64, take
+from augenblick_native.cursor cimport (
+    Cursor, cursor_over, left, read_i64, read_le32, read_le64, take,
+)
 from augenblick_native.status cimport STATUS_OK
 
 __all__ = ["events_of"]

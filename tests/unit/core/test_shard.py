@@ -225,3 +225,40 @@ def test_status_has_the_firings_and_their_latency() -> None:
     assert status["triggers"]["t"]["latency"]["maximum"] == 1000
     assert msgpack.unpackb(msgpack.packb(status), strict_map_key=False) == status
     assert EMPTY.triggers == ()
+
+
+def test_when_much_waits_for_the_disk_batches_wait_before_they_are_applied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "journal_unanswered_bytes_max", 100)
+    shard = Shard()
+    shard.holds = True
+    for seq in range(1, 6):
+        shard.batch(seq, 100, (200 + seq, "a"))
+    assert (shard.kernel.events, shard.core.status(1.0)["held_batches"]) == (2, 3)
+    shard.holds = False
+    effects = shard.run(shard.core.on_appended(shard.tokens[-1], 1.0))
+    assert shard.kernel.events == 5
+    acks = [one.header["seq"] for one in effects if isinstance(one, Send) and one.header.get("seq")]
+    assert 5 in acks
+    shard.holds = True
+    for seq in range(6, 10):
+        shard.batch(seq, 100, (200 + seq, "a"))
+    shard.core.on_peer_connected("gateway-0", GATEWAY, 1.0)  # it sends them again
+    assert shard.core.status(1.0)["held_batches"] == 0
+
+
+def test_a_mark_that_changes_nothing_has_no_record() -> None:
+    shard = Shard()
+    shard.holds = True
+    assert shard.batch(1, 100) == []  # the gateway is new
+    shard.run(shard.core.on_appended(shard.tokens.pop(), 1.0))
+    assert _kinds(shard.batch(2, 200)) == [("gateway-0", Kind.BATCH_ACK)]
+    assert shard.tokens == []
+    assert shard.core.facts()["watermark_ms"] == 200
+    shard.batch(3, 200, (300, "a"))
+    assert shard.batch(4, 250) == []  # behind what is not durable
+    assert len(shard.tokens) == 2
+    assert shard.core.facts()["watermark_ms"] == 100
+    shard.run(shard.core.on_appended(shard.tokens[-1], 1.0))
+    assert shard.core.facts()["watermark_ms"] == 250
