@@ -55,6 +55,7 @@ dead_letters_write_max: Final = 1_000  # letters written and synced together
 # delivery: what waits for the targets of actions
 channel_close_seconds_max: Final = 2.0  # for lines that wait when a channel is closed
 channel_lines_max: Final = 10_000  # lines that wait to be written by one file or log
+delivery_apart_ms: Final = 10  # from one attempt that carries many records to the next: a sync each
 delivery_attempt_seconds_max: Final = 60.0  # one attempt, whatever the channel does
 delivery_attempts_max: Final = 12  # attempts of one delivery
 delivery_backoff_ms_max: Final = 300_000  # between two attempts: a target that is back is soon met
@@ -62,6 +63,7 @@ delivery_concurrency_max: Final = 1_024  # attempts at once for one action
 delivery_finished_keys_max: Final = 65_536  # final records remembered, so that none is sent twice
 delivery_outbox_max: Final = 50_000  # deliveries that wait for one action: 115 MB of firings
 delivery_retry_after_ms_max: Final = 3_600_000  # what a target may ask for
+delivery_together_max: Final = 1_000  # records in one attempt: 300 kB of firings, 3 ms of the loop
 delivery_total_ms_max: Final = 6 * 3_600_000  # from arrival to the last attempt
 outcomes_pause_ms: Final = 5  # outcomes of a delivery wait so long for others to leave with them
 record_outcomes_max: Final = 1_000  # outcomes in one RECORDS_DONE: 17 kB of link_header_bytes_max
@@ -136,7 +138,7 @@ thread_switch_seconds: Final = 0.0005  # the loop waits so long at most for the 
 
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger
-dedup_max: Final = 2_048  # fingerprints per key group, in sets of 8: 8 M in all, 128 MiB
+dedup_max: Final = 1_024  # fingerprints per key group, in sets of 8: 4 M in all, 64 MiB
 group_bytes_max: Final = 264  # a group's value as msgpack; longer ones make no group
 metric_groups_max: Final = 1_000  # per key group and window; the rest is the group `other`
 trigger_partials_max: Final = 16_384  # of one user and sequence, whatever the value of `match`

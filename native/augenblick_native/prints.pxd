@@ -7,7 +7,7 @@ from augenblick_native.state cimport KeyGroup, Print, Prints
 
 cdef enum:
     SET_PRINTS = 8              # of one set: two cache lines
-    SETS_MAX = 256              # per key group
+    SETS_MAX = 128              # per key group
     # engine/augenblick/limits.py: dedup_max
     PRINTS_MAX = SETS_MAX * SET_PRINTS
 

@@ -1,12 +1,18 @@
 # cython: language_level=3
 """Fingerprints of applied events: a table of small sets, the newest first in each.
 
-A look is at one set, two neighbouring cache lines.  The table doubles when a set is full of what
+A look is at one set, two neighbouring cache lines.  The table grows when a set is full of what
 still counts; a full set of the largest table loses its oldest.  Free places have fingerprint 0.
 """
 from libc.string cimport memmove, memset
 
 from augenblick_native.arena cimport arena_give, arena_take
+
+
+cdef enum:
+    SETS_MIN = 2
+    # few steps: what a table leaves behind is of a size that no other soon needs
+    GROWTH = 4
 
 
 cdef inline uint32_t bytes_of(uint32_t set_count) noexcept nogil:
@@ -29,7 +35,7 @@ cdef bint grow(Arena* arena, Prints* prints) noexcept nogil:
     cdef Prints larger
     cdef uint32_t taken, index
     cdef const Print* one
-    larger.set_count = prints.set_count * 2 if prints.set_count else 1
+    larger.set_count = prints.set_count * GROWTH if prints.set_count else SETS_MIN
     larger.sets = <Print*>arena_take(arena, bytes_of(larger.set_count), &taken)
     if larger.sets == NULL:
         return False

@@ -96,8 +96,8 @@ def test_fingerprints_move_with_their_key_group(run):
 def test_fingerprints_are_bounded_and_the_oldest_leave(run):
     prints = range(1, 5001)
     run.apply(mark(0, 100), *(event(0, fingerprint=number << 20) for number in prints))
-    assert 5000 - 2048 <= run.count("prints_dropped") < 4000
-    latest = prints[-500:]
+    assert 5000 - 1024 <= run.count("prints_dropped") < 4500
+    latest = prints[-250:]
     assert counts(run.apply(mark(0, 100), *(event(0, fingerprint=n << 20) for n in latest))) == []
     assert counts(run.apply(mark(0, 100), event(0, fingerprint=1 << 20))) == [5001]
 
