@@ -14,6 +14,8 @@ from augenblick_native.cursor cimport (
 )
 from augenblick_native.decode cimport read_event
 from augenblick_native.due cimport run_due
+from augenblick_native.layout cimport header_bytes
+from augenblick_native.listing cimport dispatch_of, listed
 from augenblick_native.machine cimport (
     COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
     ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
@@ -22,9 +24,11 @@ from augenblick_native.groups cimport make_gateways
 from augenblick_native.panes cimport take_closed_panes
 from augenblick_native.partials cimport prefetch_partials
 from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
+from augenblick_native.program cimport OPERAND_NONE, Dispatch, FeatureRule
 from augenblick_native.record cimport free_record, new_record
 from augenblick_native.state cimport (
-    GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, GatewayMark, KeyGroup, User,
+    GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Cell, Entry, GatewayMark, GroupHead, KeyGroup,
+    Session, User,
 )
 from augenblick_native.status cimport (
     STATUS_GAP, STATUS_LATE, STATUS_NO_MEMORY, STATUS_OK, STATUS_OLD_INCARNATION,
@@ -41,6 +45,7 @@ cdef enum:
     LINE_BYTES = 64
     FIRST_BYTES = 256               # of a record, whatever its size
     FETCHED_BYTES_MAX = 1024        # of a long one
+    FIRST_ROOM_MAX = 512            # for cells in a new one
 
 # One event of the stream, and the mark that holds for it.
 cdef struct Item:
@@ -328,6 +333,20 @@ cdef bint face_user(Machine* machine, const Item* item, const Event* event) noex
     return machine.keeper.user != NULL
 
 
+# Bytes of the cells that a user's first event makes, so that a record need not move at once.
+cdef uint32_t first_room(Machine* machine, const Event* event) noexcept nogil:
+    cdef const Dispatch* dispatch = dispatch_of(machine, event)
+    cdef uint32_t room = <uint32_t>(sizeof(Cell) + sizeof(Session))
+    cdef uint32_t index
+    cdef const FeatureRule* rule
+    for index in range(dispatch.features.count):
+        rule = &machine.plan.features[listed(machine, &dispatch.features, index)]
+        room += <uint32_t>sizeof(Cell) + header_bytes(rule) + 8 + rule.stride
+        if rule.by != OPERAND_NONE:
+            room += <uint32_t>sizeof(GroupHead) + 16
+    return min(room, <uint32_t>FIRST_ROOM_MAX)
+
+
 # A user that was not known.  False: there is no room for one more, and the event is refused.
 cdef bint make_user(Machine* machine, const Item* item, const Event* event) noexcept nogil:
     cdef User* user
@@ -337,7 +356,9 @@ cdef bint make_user(Machine* machine, const Item* item, const Event* event) noex
     ):
         refuse(machine, STATUS_USERS_FULL, item)
         return False
-    user = new_record(&machine.arena, event.user.data, <uint16_t>event.user.size, 0)
+    user = new_record(
+        &machine.arena, event.user.data, <uint16_t>event.user.size, first_room(machine, event)
+    )
     if user != NULL:
         user.user_key = item.user_key
         if add_user(&machine.tables, machine.group, user) == NULL:

@@ -41,9 +41,8 @@ cdef inline bint reserve(Keeper* keeper, uint32_t size) noexcept nogil:
         return True
     if wanted > RECORD_BYTES_MAX:
         return False
-    if wanted > STEADY_BYTES:
-        wanted = min(wanted + wanted // 2, <uint32_t>RECORD_BYTES_MAX)
-    return move(keeper, wanted)
+    wanted += wanted // 2 if wanted > STEADY_BYTES else 0
+    return move(keeper, min(wanted, <uint32_t>RECORD_BYTES_MAX))
 
 
 cdef uint32_t add_cell(
