@@ -177,6 +177,7 @@ class Client:
 
     def __init__(self, cluster: "Cluster", chunks: Sequence[bytes], window: int) -> None:
         self.acked: set[int] = set()
+        self.last_from_ms = 0.0  # the last chunk, with the end, is not sent before
         self._cluster = cluster
         self._chunks = chunks
         self._window = window
@@ -209,8 +210,9 @@ class Client:
             (n for n in range(len(self._chunks)) if n not in self.acked), default=len(self._chunks)
         )
         while self._sent < min(len(self._chunks), first_open + self._window):
-            if gateway.is_paused:
-                return
+            is_last = self._sent == len(self._chunks) - 1
+            if gateway.is_paused or (is_last and world.now_ms < self.last_from_ms):
+                break
             self._send(gateway, self._sent)
             self._sent += 1
         gateway.carry_out(gateway.core.on_turn_end(world.now_ms))
