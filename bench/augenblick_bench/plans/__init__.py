@@ -8,6 +8,9 @@ HERE = Path(__file__).parent
 REFERENCE = HERE / "reference.yaml"
 SESSION = HERE / "session.yaml"
 
+# Of event time: the `within` of the sequence that holds most. Then as many partials end as begin.
+GROWING_SECONDS = 600
+
 
 def with_webhook(plan_path: Path, url: str) -> str:
     """The plan's text with every action replaced by one webhook."""

@@ -23,13 +23,12 @@ from augenblick_bench.harness.events import Block, EventMaker, Traffic
 from augenblick_bench.harness.processes import resident_bytes
 from augenblick_bench.harness.report import Result
 from augenblick_bench.harness.scenario import Options, Scenario
-from augenblick_bench.plans import REFERENCE, SESSION, load
+from augenblick_bench.plans import GROWING_SECONDS, REFERENCE, SESSION, load
 from augenblick_native.kernel import Kernel
 from augenblick_native.scan import Router, Source
 
 BASE_MS = 1_700_000_000_000
 PACE = 1_000.0
-GROWING_SECONDS = 600  # `within` of the plan's longest sequence of many partials
 BATCH_EVENTS = 2_000
 USERS = (100_000, 1_000_000)
 NO_CAP = 2**63 - 1

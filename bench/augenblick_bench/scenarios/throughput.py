@@ -14,17 +14,20 @@ from augenblick_bench.harness.processes import CpuMeter
 from augenblick_bench.harness.recorder import Recorder
 from augenblick_bench.harness.report import Result
 from augenblick_bench.harness.scenario import Options, Scenario
-from augenblick_bench.plans import REFERENCE
+from augenblick_bench.plans import GROWING_SECONDS, REFERENCE
 
 BASE_MS = 1_700_000_000_000
 EVENTS_PER_FRAME = 1_000
 PACE = 1_000.0  # events per second of event time: 100,000 shoppers, some of them idle
+GROWING_EVENTS = int(GROWING_SECONDS * PACE)
+GROWING_FRAMES = GROWING_EVENTS // EVENTS_PER_FRAME
 SETTLE_SECONDS = 60.0
 
 
 class Throughput(Scenario):
     """Closed loop at the highest rate; open loop if `--rate` is given.
 
+    Measured once state has stopped growing: after GROWING_SECONDS of event time.
     The run ends when the last event is acknowledged and the last firing is written.
     """
 
@@ -38,11 +41,13 @@ class Throughput(Scenario):
         events = int((options.seconds or 5) * rate)
         maker = EventMaker(Traffic(users, BASE_MS, PACE, quick_share=0.005))
         warm = list(frames(maker.warm_up(), EVENTS_PER_FRAME, is_warm=True))
-        load = list(frames(maker.blocks(events), EVENTS_PER_FRAME, len(warm)))
+        blocks = maker.blocks(GROWING_EVENTS + events)
+        load = list(frames(blocks, EVENTS_PER_FRAME, len(warm)))
+        growing, load = load[:GROWING_FRAMES], load[GROWING_FRAMES:]
         plan = REFERENCE.read_text(encoding="utf-8")
         with running_engine(plan, "--clock", "event", "--shards", str(shards)) as engine:
             generator = LoadGenerator(engine.forward, options.connections or 1)
-            generator.closed_loop(warm)
+            generator.closed_loop(warm + growing)
             _settle(engine)
             before = _counts(engine.status())
             meter = CpuMeter({**engine.roles(), os.getpid(): "load generator"})
