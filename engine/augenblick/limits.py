@@ -55,12 +55,13 @@ dead_letters_write_max: Final = 1_000  # letters written and synced together
 # delivery: what waits for the targets of actions
 channel_close_seconds_max: Final = 2.0  # for lines that wait when a channel is closed
 channel_lines_max: Final = 10_000  # lines that wait to be written by one file or log
-delivery_apart_ms: Final = 10  # from one attempt that carries many records to the next: a sync each
+delivery_apart_ms: Final = 50  # a busy file or log is written once in each: every write is a sync
 delivery_attempt_seconds_max: Final = 60.0  # one attempt, whatever the channel does
 delivery_attempts_max: Final = 12  # attempts of one delivery
 delivery_backoff_ms_max: Final = 300_000  # between two attempts: a target that is back is soon met
 delivery_concurrency_max: Final = 1_024  # attempts at once for one action
 delivery_finished_keys_max: Final = 65_536  # final records remembered, so that none is sent twice
+delivery_held_bytes_max: Final = 1024 * 1024  # RECORDS kept back until files are written again
 delivery_outbox_max: Final = 50_000  # deliveries that wait for one action: 115 MB of firings
 delivery_retry_after_ms_max: Final = 3_600_000  # what a target may ask for
 delivery_together_max: Final = 1_000  # records in one attempt: 300 kB of firings, 3 ms of the loop

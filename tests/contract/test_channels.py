@@ -52,7 +52,8 @@ async def test_it_accepts_many_records_at_once(name: str, make: Callable[[str], 
     await channel.open()
     attempts = [Attempt(f"k{n}", RECORD, 1) for n in range(2 * channel.concurrency_max)]
     await asyncio.wait_for(asyncio.gather(*map(channel.deliver, attempts)), 20)
-    together = attempts[: channel.concurrency_max if channel.takes_many else 1]
+    assert 1 <= channel.records_max <= limits.delivery_together_max
+    together = attempts[: channel.records_max]
     assert await asyncio.wait_for(channel.deliver_all(together), 20) == [None] * len(together)
     await channel.close()
 

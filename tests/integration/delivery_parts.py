@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import msgpack
 from aiohttp import web
 
 from augenblick.actors.delivery_runner import DeliveryRunner
@@ -86,14 +87,20 @@ class Delivering:
     sent: dict[int, list[str]] = field(default_factory=dict)
 
     def send(self, *keys: str, to: list[str]) -> None:
+        self.runner.on_records("shard-0", *self._message(keys, to))
+
+    def send_packed(self, *keys: str, to: list[str]) -> None:
+        seq, items = self._message(keys, to)
+        self.runner.on_packed_records("shard-0", seq, msgpack.packb(items))
+
+    def _message(self, keys: tuple[str, ...], to: list[str]) -> tuple[int, list[dict[str, Any]]]:
         seq = len(self.sent) + 1
         self.sent[seq] = list(keys)
         records = [
             {"kind": "firing", "id": key, "trigger": "t", "user": "grün", "values": {"n": 1.5}}
             for key in keys
         ]
-        items = [{"record": record, "actions": to, "shadow": False} for record in records]
-        self.runner.on_records("shard-0", seq, items)
+        return seq, [{"record": record, "actions": to, "shadow": False} for record in records]
 
     def hear(self, effect: Effect) -> None:
         assert isinstance(effect, Send)

@@ -233,6 +233,35 @@ async def test_a_channel_that_breaks_or_hangs_fails_its_own_attempts_only(
     assert "channel of action broken failed" in caplog.text
 
 
+async def test_messages_that_come_close_together_leave_as_one_write(tmp_path: Path) -> None:
+    async with delivering(tmp_path, drain_seconds=5, audit={"file": "f.ndjson"}) as out:
+        writes: list[bytes] = []
+        channel: Any = out.runner._channels["audit"]
+        append = channel._append
+        channel._writer._write = lambda lines: (writes.append(lines), append(lines))
+        out.send_packed("first", to=["audit"])
+        assert not out.runner._held  # nothing began before: no reason to wait
+        for number in range(30):
+            out.send_packed(f"f{number}", to=["audit"])
+        assert out.runner._held
+        assert set(await out.until(*(f"f{number}" for number in range(30)))) == {"delivered"}
+        assert len(writes) <= 4
+        out.send_packed("g0", to=["audit"])
+        out.send_packed("g1", to=["audit"])
+    assert out.outcomes["g1"] == "delivered"  # what is held back is delivered before the end
+    keys = [json.loads(line)["id"] for line in (tmp_path / "out/f.ndjson").read_text().splitlines()]
+    assert keys == ["first", *(f"f{number}" for number in range(30)), "g0", "g1"]
+
+
+async def test_what_a_lost_sender_had_sent_is_delivered(tmp_path: Path) -> None:
+    async with delivering(tmp_path, drain_seconds=5, audit={"file": "f.ndjson"}) as out:
+        out.send_packed("f1", to=["audit"])
+        out.send_packed("f2", to=["audit"])
+        out.runner.on_peer_lost("shard-0")
+    assert len((tmp_path / "out/f.ndjson").read_text().splitlines()) == 2
+    assert not out.outcomes
+
+
 async def test_an_unknown_channel_stops_the_start(tmp_path: Path) -> None:
     runner = DeliveryRunner(lambda effect: None)
     with pytest.raises(PluginError, match="known: file, log, webhook"):

@@ -64,7 +64,7 @@ ROWS: dict[str, Row] = {
     ),
     "augenblick.core": row(CORE, {"msgpack", "numpy"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
-        SEARCH | {"augenblick.telemetry"}, {"httptools", "standardwebhooks", "yarl"}
+        SEARCH | {"augenblick.telemetry"}, {"httptools", "msgspec", "standardwebhooks", "yarl"}
     ),
     "augenblick.actors": row({"augenblick"}, ANY),
     "augenblick.runtime": row({"augenblick"}, ANY),

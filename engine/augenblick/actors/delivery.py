@@ -84,8 +84,7 @@ class DeliveryShell(LinkShell):
         """Records and dead letters of shards, gateways and the coordinator; control requests."""
         kind, header, payload = message
         if kind == Kind.RECORDS:
-            items = msgpack.unpackb(payload, strict_map_key=False)
-            self._runner.on_records(peer, header["seq"], items)
+            self._runner.on_packed_records(peer, header["seq"], payload)
         elif kind == Kind.DEAD_LETTERS:
             letters = msgpack.unpackb(payload, strict_map_key=False)
             self._runner.on_dead_letters(peer, header["seq"], letters)

@@ -8,17 +8,22 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
+
 from augenblick import limits
 from augenblick.actors.dead_letter_writer import DeadLetterWriter
 from augenblick.actors.delivery_requests import Response, handle_request
 from augenblick.channels import Attempt, Channel, ChannelSettings, make_channel
-from augenblick.core.delivery import DeliveryCore
-from augenblick.core.effects import Effect, Perform, StoreDeadLetters, WakeAt
+from augenblick.core.delivery import DeliveryCore, Outcome
+from augenblick.core.delivery_target import Capacity
+from augenblick.core.effects import Effect, Perform, PerformTogether, StoreDeadLetters, WakeAt
 from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.errors import DeliveryFailed
 from augenblick.plan.program import Program
 
 LOG = logging.getLogger(__name__)
+
+_decode = msgspec.msgpack.Decoder().decode  # a third of msgpack's time
 
 
 class DeliveryRunner:
@@ -38,7 +43,10 @@ class DeliveryRunner:
         self._attempts: dict[asyncio.Task[None], float] = {}  # until when on the loop's clock
         self._overdue: set[asyncio.Task[None] | None] = set()
         self._sweeper: asyncio.TimerHandle | None = None
-        self._ended: list[tuple[int, DeliveryFailed | None]] = []
+        self._ended: list[tuple[int, Outcome]] = []
+        self._held: list[tuple[str, int, bytes | memoryview, float]] = []
+        self._held_bytes = 0
+        self._release_timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Event | None = None
         self._timer: asyncio.TimerHandle | None = None
         # The wall clock at the start plus what has passed since: it never steps back.
@@ -58,12 +66,40 @@ class DeliveryRunner:
         except BaseException:
             await self._close()
             raise
-        concurrency = {name: channel.concurrency_max for name, channel in self._channels.items()}
-        self.core = DeliveryCore(concurrency, random=random.Random().random)
+        capacities = {
+            name: Capacity(channel.concurrency_max, channel.records_max, channel.apart_ms)
+            for name, channel in self._channels.items()
+        }
+        self.core = DeliveryCore(capacities, random=random.Random().random)
 
     def on_records(self, sender: str, seq: int, items: Iterable[dict[str, Any]]) -> None:
         """A batch of RECORDS from a peer."""
         self.apply(self.core.on_records(sender, seq, items, self.now_ms()))
+
+    def on_packed_records(self, sender: str, seq: int, payload: bytes | memoryview) -> None:
+        """A RECORDS message as it came; it may be kept back for others to be handled with it."""
+        now_ms = self.now_ms()
+        self._held.append((sender, seq, payload, now_ms))
+        self._held_bytes += len(payload)
+        if self._held_bytes > limits.delivery_held_bytes_max:
+            self._release()
+        elif self._release_timer is not None:
+            return
+        elif (hold_ms := self.core.hold_ms(now_ms)) <= 0:
+            self._release()
+        else:
+            loop = asyncio.get_running_loop()
+            self._release_timer = loop.call_later((hold_ms + 1) / 1000, self._release)
+
+    def _release(self) -> None:
+        """Handle the messages that were kept back, before anything that came after them."""
+        if self._release_timer is not None:
+            self._release_timer.cancel()
+            self._release_timer = None
+        held, self._held, self._held_bytes = self._held, [], 0
+        if held:
+            batches = [(sender, seq, _decode(payload), ms) for sender, seq, payload, ms in held]
+            self.apply(self.core.on_batches(batches, self.now_ms()))
 
     def on_dead_letters(self, sender: str, seq: int, letters: Iterable[dict[str, Any]]) -> None:
         """A batch of DEAD_LETTERS from a peer."""
@@ -71,11 +107,13 @@ class DeliveryRunner:
 
     def on_peer_lost(self, peer: str) -> None:
         """The connection to a sender broke."""
+        self._release()
         self.apply(self.core.on_peer_lost(peer, self.now_ms()))
 
     async def stop(self, drain_seconds: float) -> None:
         """Deliver what has arrived, for at most this long; the rest becomes dead letters."""
         drained = self._drained = asyncio.Event()
+        self._release()
         self.apply([])
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(drained.wait(), drain_seconds)
@@ -83,6 +121,7 @@ class DeliveryRunner:
         for task in attempts:
             task.cancel()
         await asyncio.gather(*attempts, return_exceptions=True)
+        self._release()
         self._report_ended()
         self.apply(self.core.on_stop(self.now_ms()))
         for timer in (self._timer, self._sweeper):
@@ -112,24 +151,20 @@ class DeliveryRunner:
 
     def apply(self, effects: list[Effect]) -> None:
         """Carry out effects of the core."""
-        together: dict[str, list[Perform]] = {}
         for effect in effects:
             match effect:
-                case Perform(action=action):
-                    if self._channels[action].takes_many:
-                        together.setdefault(action, []).append(effect)
-                    else:
-                        self._begin(action, [effect])
+                case Perform(number, action, record, attempt, key):
+                    self._begin(number, action, [Attempt(key, record, attempt)])
+                case PerformTogether(number, action, parts):
+                    self._begin(number, action, list(map(Attempt._make, parts)))
                 case StoreDeadLetters():
                     self._writer.add(effect)
                 case WakeAt(at_ms=at_ms):
                     self._wake_at(at_ms)
                 case _:
                     self._carry_out(effect)
-        for action, performs in together.items():
-            self._begin(action, performs)
         self.news.set()
-        if self._drained is not None and not self.core.outstanding:
+        if self._drained is not None and not self._held and not self.core.outstanding:
             self._drained.set()
 
     def _on_stored(self, token: int, stored: bool) -> None:
@@ -138,13 +173,13 @@ class DeliveryRunner:
     def _wake_at(self, at_ms: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        delay = max(at_ms - self.now_ms(), 0) / 1000
+        delay = max(at_ms - self.now_ms() + 1, 0) / 1000  # a loop's timers may be 1 ms early
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(delay, lambda: self.apply(self.core.on_tick(self.now_ms())))
 
-    def _begin(self, action: str, performs: list[Perform]) -> None:
+    def _begin(self, number: int, action: str, attempts: list[Attempt]) -> None:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._perform(action, performs))
+        task = loop.create_task(self._perform(number, action, attempts))
         self._attempts[task] = loop.time() + limits.delivery_attempt_seconds_max
         task.add_done_callback(self._forget)
         if self._sweeper is None:
@@ -164,35 +199,32 @@ class DeliveryRunner:
             self._overdue.add(task)
             task.cancel()
 
-    async def _perform(self, action: str, performs: list[Perform]) -> None:
-        """Attempts of one action that begin together."""
+    async def _perform(self, number: int, action: str, attempts: list[Attempt]) -> None:
+        """One attempt, for as many records as the channel takes at once."""
         channel = self._channels[action]
-        attempts = [Attempt(one.key, one.record, one.attempt) for one in performs]
-        failure: DeliveryFailed | None = None
-        outcomes: list[DeliveryFailed | None] = [None] * len(performs)
+        outcome: Outcome = None
         try:
-            if channel.takes_many:
-                outcomes = await channel.deliver_all(attempts)
-            else:
+            if channel.records_max == 1:
                 await channel.deliver(attempts[0])
-            if len(outcomes) != len(performs):
-                raise ValueError(f"{len(outcomes)} outcomes of {len(performs)} attempts")
+            else:
+                outcomes = await channel.deliver_all(attempts)
+                if len(outcomes) != len(attempts):
+                    raise ValueError(f"{len(outcomes)} outcomes of {len(attempts)} records")
+                outcome = outcomes if any(outcomes) else None
         except DeliveryFailed as error:
-            failure = error
+            outcome = error
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task not in self._overdue:
                 raise
             self._overdue.discard(task)
-            failure = DeliveryFailed("the channel did not end the attempt", retryable=True)
+            outcome = DeliveryFailed("the channel did not end the attempt", retryable=True)
         except Exception as error:  # a channel may be someone else's code
             LOG.exception("channel of action %s failed", action)
-            failure = DeliveryFailed(f"{type(error).__name__} in the channel", retryable=True)
-        if failure is not None:
-            outcomes = [failure] * len(performs)
+            outcome = DeliveryFailed(f"{type(error).__name__} in the channel", retryable=True)
         if not self._ended:
             asyncio.get_running_loop().call_soon(self._report_ended)
-        self._ended += zip((one.delivery for one in performs), outcomes, strict=True)
+        self._ended.append((number, outcome))
 
     def _report_ended(self) -> None:
         ended, self._ended = self._ended, []

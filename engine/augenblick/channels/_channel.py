@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from augenblick.errors import DeliveryFailed
 
@@ -27,8 +27,7 @@ class ChannelSettings:
     secrets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt to carry out an action for one record.
 
     `key` is equal in every attempt of one record: targets recognise a repetition by it. `number`
@@ -53,7 +52,8 @@ class Channel(ABC):
         frozenset[str]
     ]  # every parameter's name; the first form's is the channel's
     concurrency_max: int = 16
-    takes_many: bool = False  # `deliver_all` gets all attempts that begin together, not one
+    records_max: int = 1  # that one call may carry: above 1, `deliver_all` gets what is due
+    apart_ms: float = 0.0  # at most one call begins in each such interval: records gather
 
     @abstractmethod
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
@@ -70,7 +70,7 @@ class Channel(ABC):
     async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
         """Deliver and return what became of each: None if the target has accepted it.
 
-        A channel to which many cost little more than one overrides this and sets `takes_many`.
+        A channel to which many cost little more than one overrides this and sets `records_max`.
         """
         outcomes: list[DeliveryFailed | None] = []
         for attempt in attempts:

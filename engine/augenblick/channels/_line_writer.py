@@ -1,48 +1,77 @@
 """Write lines from an event loop without ever blocking it."""
 
 import asyncio
-import json
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import Any
+
+import msgspec
 
 from augenblick import limits
 from augenblick.errors import DeliveryFailed
 
-_TO_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_encode = msgspec.json.Encoder().encode
+
+_Entry = tuple[bytes, asyncio.Future[None]]
 
 
 def encode_line(record: dict[str, Any]) -> bytes:
     """One record as one line of JSON; raises DeliveryFailed for one that JSON cannot hold."""
     try:
-        return _TO_JSON.encode(record).encode() + b"\n"
-    except (TypeError, ValueError) as error:
+        _check_plain(record.values())
+        return _encode(record) + b"\n"
+    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise DeliveryFailed(f"no JSON can hold the record: {error}", retryable=False) from None
+
+
+def _check_plain(values: Iterable[Any]) -> None:
+    """Raise ValueError for what the encoder would write as something else: a number that is not
+    finite as null, bytes as Base64.
+    """
+    for value in values:
+        kind = type(value)
+        if kind is str or kind is int or value is None:
+            continue
+        if kind is float:
+            if value - value != 0.0:
+                raise ValueError("a number is not finite")
+        elif kind is dict:
+            _check_plain(value.values())
+        elif kind is list or kind is tuple:
+            _check_plain(value)
+        elif kind is not bool:
+            raise ValueError(f"a value is {kind.__name__}")
 
 
 class LineWriter:
     """Lines in order, written by one thread of its own; what waits meanwhile is written at once.
 
     `write` gets the joined lines and returns when they are where they shall be; if it raises
-    OSError, none of them counts as written.
+    OSError, none of them counts as written. Made inside the event loop that uses it.
     """
 
     def __init__(self, write: Callable[[bytes], None], name: str) -> None:
         self._write = write
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"write-{name}")
-        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._lines: SimpleQueue[_Entry | None] = SimpleQueue()  # None: the end
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._is_closed = False
+        # A daemon: a write that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=f"write-{name}", daemon=True)
+        self._thread.start()
 
     async def add(self, line: bytes) -> None:
         """Return when the line (or lines) is written; raises DeliveryFailed when it is not."""
         if len(self._waiting) >= limits.channel_lines_max:
             raise DeliveryFailed("too many lines wait to be written", retryable=True)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((line, done))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        await done
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.add(done)
+        self._lines.put((line, done))
+        try:
+            await done
+        finally:
+            self._waiting.discard(done)
 
     async def add_all(self, records: Iterable[dict[str, Any]]) -> list[DeliveryFailed | None]:
         """Return when all records are written as lines: of each why it is not, or None."""
@@ -64,21 +93,42 @@ class LineWriter:
 
     async def close(self) -> None:
         """Write what waits and end the thread; a write that hangs is left to itself."""
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=limits.channel_close_seconds_max)
-        self._executor.shutdown(wait=False)
+        if self._is_closed:
+            return
+        self._is_closed = True
+        waiting = list(self._waiting)
+        self._lines.put(None)
+        if waiting:
+            await asyncio.wait(waiting, timeout=limits.channel_close_seconds_max)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch = [entry for entry in self._waiting if not entry[1].done()]  # not given up
-            self._waiting.clear()
-            failure: DeliveryFailed | None = None
+    def _run(self) -> None:
+        """The thread: everything that waits, written together, until the end."""
+        is_open = True
+        while is_open:
+            batch: list[_Entry] = []
+            entry = self._lines.get()
             try:
-                joined = b"".join(line for line, _ in batch)
-                await loop.run_in_executor(self._executor, self._write, joined)
+                while entry is not None:
+                    if not entry[1].cancelled():  # given up
+                        batch.append(entry)
+                    entry = self._lines.get_nowait()
+                is_open = False
+            except Empty:
+                pass
+            failure: Exception | None = None
+            try:
+                if batch:
+                    self._write(b"".join([line for line, _ in batch]))
             except OSError as error:
                 failure = DeliveryFailed(error.strerror or str(error), retryable=True)
-            for _, done in batch:
-                if not done.done():
-                    done.set_result(None) if failure is None else done.set_exception(failure)
+            except Exception as error:
+                failure = error
+            try:
+                self._loop.call_soon_threadsafe(self._on_written, batch, failure)
+            except RuntimeError:  # the loop has ended before a write that hung
+                return
+
+    def _on_written(self, batch: list[_Entry], failure: Exception | None) -> None:
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None) if failure is None else done.set_exception(failure)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from augenblick import limits
 from augenblick.channels._channel import Attempt, Channel, ChannelSettings
 from augenblick.channels._line_writer import LineWriter, encode_line
 from augenblick.errors import DeliveryFailed, PlanError, UsageError
@@ -21,8 +22,9 @@ class FileChannel(Channel):
     """
 
     PARAMETERS = frozenset({"file"})
-    concurrency_max = 256
-    takes_many = True
+    concurrency_max = 1
+    records_max = limits.delivery_together_max
+    apart_ms = limits.delivery_apart_ms
 
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
         unknown = sorted(set(parameters) - self.PARAMETERS)
@@ -35,6 +37,8 @@ class FileChannel(Channel):
         self._path = _checked(Path(path), action, settings)
         self._writer: LineWriter | None = None
         self._descriptor = -1
+        self._identity = (0, 0)  # of the open file: device and inode
+        self._whole_bytes = -1  # its size after our last whole line; -1: not known
 
     async def open(self) -> None:
         """Start the thread that writes; the file is made with the first line."""
@@ -63,40 +67,47 @@ class FileChannel(Channel):
             self._open()
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)  # two actions may name one file
         try:
-            size = os.fstat(self._descriptor).st_size
-            try:
-                view = memoryview(lines)
-                while view:
-                    view = view[os.write(self._descriptor, view) :]
-                os.fdatasync(self._descriptor)
-            except OSError:
-                os.ftruncate(self._descriptor, size)
-                raise
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            self._write(lines, os.fstat(self._descriptor).st_size)
+        except OSError:
+            self._close()  # also unlocks
+            raise
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _write(self, lines: bytes, size: int) -> None:
+        """Write behind the `size` bytes there are: whole lines, or nothing that stays."""
+        whole, self._whole_bytes = self._whole_bytes, -1
+        if size not in (0, whole) and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            lines = b"\n" + lines  # someone's crash left half a line
+        try:
+            view = memoryview(lines)
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            os.fdatasync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, size)
+            raise
+        self._whole_bytes = size + len(lines)
 
     def _is_current(self) -> bool:
         if self._descriptor < 0:
             return False
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
+            found = os.stat(self._path)
         except FileNotFoundError:
             return False
+        return (found.st_dev, found.st_ino) == self._identity
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(self._path, flags, 0o600)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(f"{self._path} is no regular file")
-            if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
-                os.write(descriptor, b"\n")  # a crash left half a line
-        except OSError:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
-            raise
+            raise OSError(f"{self._path} is no regular file")
         self._descriptor = descriptor
+        self._identity = (status.st_dev, status.st_ino)
+        self._whole_bytes = -1
 
     def _close(self) -> None:
         if self._descriptor >= 0:

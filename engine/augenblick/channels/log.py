@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from augenblick import limits
 from augenblick.channels._channel import Attempt, Channel, ChannelSettings
 from augenblick.channels._line_writer import LineWriter, encode_line
 from augenblick.errors import DeliveryFailed, PlanError
@@ -15,8 +16,9 @@ class LogChannel(Channel):
     """`{log: {}}`; in a cluster the line appears in the log of the delivery process."""
 
     PARAMETERS = frozenset({"log"})
-    concurrency_max = 256
-    takes_many = True
+    concurrency_max = 1
+    records_max = limits.delivery_together_max
+    apart_ms = limits.delivery_apart_ms
 
     def __init__(self, action: str, parameters: dict[str, Any], settings: ChannelSettings) -> None:
         unknown = sorted(set(parameters) - self.PARAMETERS)

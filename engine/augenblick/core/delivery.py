@@ -8,12 +8,16 @@ Driven by a shell (`actors.delivery_runner`, or the simulation). Guarantees:
   again; its sender hears the outcome of the first.
 - Each action has its own queue and its own limit of attempts at once, so that a slow target delays
   no other. When a queue is full its oldest delivery leaves as a dead letter.
+- What is due for a target that takes many records leaves as one attempt; retries, outcomes and dead
+  letters are each record's own all the same.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
+from operator import attrgetter
 from typing import Any
 
 from augenblick import limits
@@ -21,8 +25,15 @@ from augenblick.core.delivery_counters import ActionCounters, DeliveryCounters
 from augenblick.core.delivery_records import action_letter, record_key, settled_mark
 from augenblick.core.delivery_retry import RetryPolicy
 from augenblick.core.delivery_tail import Tail
-from augenblick.core.delivery_target import Delivery, Parcel, Target
-from augenblick.core.effects import Effect, Perform, Send, StoreDeadLetters, WakeAt
+from augenblick.core.delivery_target import Capacity, Delivery, Parcel, Target
+from augenblick.core.effects import (
+    Effect,
+    Perform,
+    PerformTogether,
+    Send,
+    StoreDeadLetters,
+    WakeAt,
+)
 from augenblick.errors import DeliveryFailed
 from augenblick.link.messages import Kind
 
@@ -30,19 +41,26 @@ RECORDED = "recorded"  # nothing was to be done: no action, or shadow
 DELIVERED = "delivered"  # every action was accepted by its target
 DEAD_LETTER = "dead_letter"  # at least one action ended as a dead letter
 LOST = "lost"  # at least one dead letter could not be written, which is counted
-GRAVITY = (RECORDED, DELIVERED, DEAD_LETTER, LOST)
+GRAVITY = {RECORDED: 0, DELIVERED: 1, DEAD_LETTER: 2, LOST: 3}
+
+Outcome = DeliveryFailed | Sequence[DeliveryFailed | None] | None
+"""Of an attempt: accepted, failed, or either for each of its records."""
+
+
+_RECEIVED_MS = attrgetter("received_ms")
 
 
 class DeliveryCore:
     """Records in, attempts and outcomes out. One per engine, on one thread.
 
-    `concurrency` has the attempts at once for each action that can be performed; a record's action
-    that is not in it becomes a dead letter. `random` draws from [0, 1) and spreads retries.
+    `capacities` has what each action that can be performed takes (a number: attempts at once, of
+    one record each); a record's action that is not in it becomes a dead letter. `random` draws from
+    [0, 1) and spreads retries.
     """
 
     def __init__(
         self,
-        concurrency: Mapping[str, int],
+        capacities: Mapping[str, Capacity | int],
         *,
         random: Callable[[], float],
         policy: RetryPolicy | None = None,
@@ -51,12 +69,15 @@ class DeliveryCore:
         self.tail = Tail()
         self._random = random
         self._policy = policy or RetryPolicy()
-        self._targets = {name: Target(count, waiting_max) for name, count in concurrency.items()}
-        self._actions = {name: ActionCounters() for name in concurrency}
+        self._targets = {
+            name: Target(Capacity(given) if isinstance(given, int) else given, waiting_max)
+            for name, given in capacities.items()
+        }
+        self._actions = {name: ActionCounters() for name in capacities}
         self._counters = DeliveryCounters()
         self._parcels: dict[str, Parcel] = {}
         self._finished: OrderedDict[str, str] = OrderedDict()
-        self._performing: dict[int, Delivery] = {}
+        self._performing: dict[int, list[Delivery]] = {}  # by the number of an attempt's first
         self._storing: dict[int, _Write] = {}
         self._storing_letters = 0
         self._retrying: set[str] = set()
@@ -64,58 +85,64 @@ class DeliveryCore:
         self._last_token = 0
         self._wake_ms: float | None = None
         self._is_stopped = False
+        self._gathers = bool(self._targets) and all(
+            target.apart_ms for target in self._targets.values()
+        )
 
     @property
     def outstanding(self) -> int:
         """Deliveries without a final outcome, and writes of dead letters not yet answered."""
         waiting = sum(target.waiting for target in self._targets.values())
-        return waiting + len(self._performing) + len(self._storing)
+        performing = sum(map(len, self._performing.values()))
+        return waiting + performing + len(self._storing)
+
+    def hold_ms(self, now_ms: float) -> float:
+        """How long the shell may keep back records that arrive now, so that they come together:
+        until each target may begin an attempt again; not at all if one of them needs no interval.
+        """
+        if not self._gathers:
+            return 0.0
+        return max(target.next_begin_ms for target in self._targets.values()) - now_ms
 
     def on_records(
         self, sender: str, seq: int, items: Iterable[dict[str, Any]], now_ms: float
     ) -> list[Effect]:
         """A batch of `{"record", "actions", "shadow"}` from a shard or the coordinator."""
+        return self.on_batches([(sender, seq, items, now_ms)], now_ms)
+
+    def on_batches(
+        self, batches: Iterable[tuple[str, int, Iterable[dict[str, Any]], float]], now_ms: float
+    ) -> list[Effect]:
+        """Batches of records (sender, its number, items, arrival in ms), in order of arrival."""
         turn = _Turn(now_ms)
-        for index, item in enumerate(items):
-            record = item["record"]
-            key = record_key(record)
-            if key in self._finished:
-                self._counters.duplicates += 1
-                turn.settled(sender, seq, index, self._finished[key])
-            elif key in self._parcels:
-                self._counters.duplicates += 1
-                self._parcels[key].waiters[(sender, seq, index)] = None
-            else:
-                self._counters.add_record(record, is_shadow=bool(item.get("shadow")))
-                self.tail.append(record)
-                actions = () if item.get("shadow") else tuple(dict.fromkeys(item["actions"]))
-                parcel = Parcel(key, len(actions), RECORDED, {(sender, seq, index): None})
-                if actions:
-                    self._parcels[key] = parcel
-                    for action in actions:
-                        self._accept(parcel, action, record, turn)
-                else:
-                    self._finish(parcel, turn)
+        accepted: dict[str, list[Delivery]] = {}
+        for sender, seq, items, arrival_ms in batches:
+            self._take_in(sender, seq, items, arrival_ms, accepted, turn)
+        for action, deliveries in accepted.items():
+            self._accept(action, deliveries, turn)
         return self._end(turn)
 
-    def on_performed(
-        self, outcomes: Iterable[tuple[int, DeliveryFailed | None]], now_ms: float
-    ) -> list[Effect]:
-        """Attempts that ended: (delivery of the Perform effect, None or why it failed)."""
+    def on_performed(self, outcomes: Iterable[tuple[int, Outcome]], now_ms: float) -> list[Effect]:
+        """Attempts that ended: (delivery of the effect, the outcome, or one for each record)."""
         turn = _Turn(now_ms)
-        for number, failure in outcomes:
-            delivery = self._performing.pop(number, None)
-            if delivery is None:  # it was given up when the engine stopped
+        for number, outcome in outcomes:
+            deliveries = self._performing.pop(number, None)
+            if deliveries is None:  # it was given up when the engine stopped
                 continue
-            turn.touched.add(delivery.action)
-            if failure is None:
-                self._targets[delivery.action].performing -= 1
-                counters = self._actions[delivery.action]
-                counters.delivered += 1
-                counters.latency_us.add(int((now_ms - delivery.received_ms) * 1000))
-                self._settle(delivery, DELIVERED, turn)
+            action = deliveries[0].action
+            self._targets[action].end(len(deliveries))
+            turn.touched[action] = None
+            if outcome is None:
+                self._on_accepted(action, deliveries, turn)
+            elif isinstance(outcome, DeliveryFailed):
+                for delivery in deliveries:
+                    self._on_failed(delivery, outcome, turn)
             else:
-                self._on_failed(delivery, failure, turn)
+                for delivery, failure in zip(deliveries, outcome, strict=True):
+                    if failure is None:
+                        self._on_accepted(action, [delivery], turn)
+                    else:
+                        self._on_failed(delivery, failure, turn)
         return self._end(turn)
 
     def on_dead_letters(
@@ -180,7 +207,7 @@ class DeliveryCore:
                 delivery = self._new_delivery(record_key(record), str(action), record, now_ms)
                 delivery.retry_of = letter_id
                 target.add(delivery)
-                turn.touched.add(str(action))
+                turn.touched[str(action)] = None
                 taken += 1
         return self._end(turn), taken, refused
 
@@ -188,7 +215,7 @@ class DeliveryCore:
         """Time has passed: start what is due. Called at the instant of WakeAt, or more often."""
         turn = _Turn(now_ms)
         self._wake_ms = None
-        turn.touched.update(self._targets)
+        turn.touched.update(dict.fromkeys(self._targets))
         return self._end(turn)
 
     def on_stop(self, now_ms: float) -> list[Effect]:
@@ -199,7 +226,7 @@ class DeliveryCore:
         turn = _Turn(now_ms)
         self._is_stopped = True
         left = [delivery for target in self._targets.values() for delivery in target.clear()]
-        left += self._performing.values()
+        left += [one for deliveries in self._performing.values() for one in deliveries]
         self._performing.clear()
         for delivery in sorted(left, key=lambda one: one.number):
             self._give_up(
@@ -219,31 +246,86 @@ class DeliveryCore:
         }
         return {**self._counters.status(), "actions": actions}
 
+    def _take_in(
+        self,
+        sender: str,
+        seq: int,
+        items: Iterable[dict[str, Any]],
+        arrival_ms: float,
+        accepted: dict[str, list[Delivery]],
+        turn: "_Turn",
+    ) -> None:
+        """Note the records of a batch that are new here, with their deliveries by action."""
+        counted: dict[tuple[str, str, bool], int] = {}
+        finished, parcels = self._finished, self._parcels
+        for index, item in enumerate(items):
+            record = item["record"]
+            key = record_key(record)
+            if key in finished:
+                self._counters.duplicates += 1
+                turn.settled(sender, seq, index, finished[key])
+            elif key in parcels:
+                self._counters.duplicates += 1
+                parcels[key].waiters[(sender, seq, index)] = None
+            else:
+                self.tail.append(record)
+                is_shadow = bool(item.get("shadow"))
+                counter = (str(record.get("kind", "")), str(record.get("trigger")), is_shadow)
+                counted[counter] = counted.get(counter, 0) + 1
+                actions = () if is_shadow else dict.fromkeys(item["actions"])
+                parcel = Parcel(key, len(actions), RECORDED, {(sender, seq, index): None})
+                if actions:
+                    parcels[key] = parcel
+                    for action in actions:
+                        delivery = self._new_delivery(key, action, record, arrival_ms, parcel)
+                        accepted.setdefault(action, []).append(delivery)
+                else:
+                    self._finish(parcel, turn)
+        self._counters.add_records(counted)
+
     def _new_delivery(
-        self, key: str, action: str, record: dict[str, Any], now_ms: float
+        self,
+        key: str,
+        action: str,
+        record: dict[str, Any],
+        now_ms: float,
+        parcel: Parcel | None = None,
     ) -> Delivery:
         self._last_delivery += 1
-        return Delivery(self._last_delivery, key, action, record, now_ms, now_ms)
+        return Delivery(self._last_delivery, key, action, record, now_ms, now_ms, parcel)
 
-    def _accept(self, parcel: Parcel, action: str, record: dict[str, Any], turn: "_Turn") -> None:
-        delivery = self._new_delivery(parcel.key, action, record, turn.now_ms)
-        delivery.parcel = parcel
+    def _accept(self, action: str, deliveries: list[Delivery], turn: "_Turn") -> None:
         target = self._targets.get(action)
         if target is None:
-            self._give_up(delivery, "unknown_action", "the plan has no such action", turn)
+            for delivery in deliveries:
+                self._give_up(delivery, "unknown_action", "the plan has no such action", turn)
         elif self._is_stopped:
-            self._give_up(delivery, "engine_stopped", "arrived after the engine had stopped", turn)
-        elif target.begin(turn.now_ms):
-            self._perform(delivery, turn)
+            for delivery in deliveries:
+                self._give_up(
+                    delivery, "engine_stopped", "arrived after the engine had stopped", turn
+                )
         else:
-            turn.touched.add(action)
-            self._make_room(target.add(delivery), turn)
+            turn.touched[action] = None
+            if not target.add_new(deliveries):
+                for delivery in deliveries:
+                    if not target.has_room:
+                        self._start_due(action, turn)
+                    self._make_room(target.add(delivery), turn)
 
     def _make_room(self, oldest: Delivery | None, turn: "_Turn") -> None:
         if oldest is not None:
             self._give_up(
                 oldest, "outbox_full", oldest.last_error or "its target is too slow", turn
             )
+
+    def _on_accepted(self, action: str, deliveries: list[Delivery], turn: "_Turn") -> None:
+        counters = self._actions[action]
+        counters.delivered += len(deliveries)
+        for received_ms, together in groupby(deliveries, key=_RECEIVED_MS):
+            settled = list(together)
+            for delivery in settled:
+                self._settle(delivery, DELIVERED, turn)
+            counters.latency_us.add(int((turn.now_ms - received_ms) * 1000), len(settled))
 
     def _on_failed(self, delivery: Delivery, failure: DeliveryFailed, turn: "_Turn") -> None:
         target = self._targets[delivery.action]
@@ -262,13 +344,12 @@ class DeliveryCore:
             random=self._random,
         )
         if due_ms is None:
-            target.performing -= 1
             reason = "action_failed" if failure.retryable else "action_refused"
             self._give_up(delivery, reason, str(failure), turn)
         else:
             counters.retried += 1
             delivery.due_ms = due_ms
-            self._make_room(target.put_back(delivery), turn)
+            self._make_room(target.add(delivery), turn)
 
     def _give_up(self, delivery: Delivery, reason: str, detail: str, turn: "_Turn") -> None:
         letter = action_letter(
@@ -290,22 +371,23 @@ class DeliveryCore:
     def _settle(self, delivery: Delivery, outcome: str, turn: "_Turn") -> None:
         if delivery.retry_of and outcome != LOST:
             turn.letters.append(settled_mark(delivery.retry_of, turn.now_ms))
-        self._retrying.discard(delivery.retry_of)
         parcel = delivery.parcel
         if parcel is None:
+            self._retrying.discard(delivery.retry_of)
             return
         parcel.open -= 1
-        parcel.outcome = max(parcel.outcome, outcome, key=GRAVITY.index)
+        if GRAVITY[outcome] > GRAVITY[parcel.outcome]:
+            parcel.outcome = outcome
         if parcel.open == 0:
             del self._parcels[parcel.key]
             self._finish(parcel, turn)
 
     def _finish(self, parcel: Parcel, turn: "_Turn") -> None:
-        self._finished[parcel.key] = parcel.outcome
+        outcome = self._finished[parcel.key] = parcel.outcome
         if len(self._finished) > limits.delivery_finished_keys_max:
             self._finished.popitem(last=False)
         for sender, seq, index in parcel.waiters:
-            turn.settled(sender, seq, index, parcel.outcome)
+            turn.settled(sender, seq, index, outcome)
 
     def _store(
         self,
@@ -352,21 +434,18 @@ class DeliveryCore:
 
     def _start_due(self, action: str, turn: "_Turn") -> None:
         target = self._targets[action]
-        while (delivery := target.next_due(turn.now_ms)) is not None:
-            self._perform(delivery, turn)
-
-    def _perform(self, delivery: Delivery, turn: "_Turn") -> None:
-        delivery.attempts += 1
-        self._performing[delivery.number] = delivery
-        turn.effects.append(
-            Perform(
-                delivery.number,
-                delivery.action,
-                delivery.record,
-                delivery.attempts,
-                delivery.key,
-            )
-        )
+        while deliveries := target.begin(turn.now_ms):
+            for delivery in deliveries:
+                delivery.attempts += 1
+            first = deliveries[0]
+            self._performing[first.number] = deliveries
+            if target.records_max == 1:
+                turn.effects.append(
+                    Perform(first.number, action, first.record, first.attempts, first.key)
+                )
+            else:
+                parts = tuple([(one.key, one.record, one.attempts) for one in deliveries])
+                turn.effects.append(PerformTogether(first.number, action, parts))
 
     def _arm(self, turn: "_Turn") -> None:
         wakes = [target.wake_ms() for target in self._targets.values()]
@@ -391,7 +470,7 @@ class _Turn:
     def __init__(self, now_ms: float) -> None:
         self.now_ms = now_ms
         self.effects: list[Effect] = []
-        self.touched: set[str] = set()
+        self.touched: dict[str, None] = {}  # actions, in order
         self.letters: list[dict[str, Any]] = []
         self.given_up: list[Delivery] = []
         self.outcomes: dict[tuple[str, int], list[tuple[int, str]]] = {}

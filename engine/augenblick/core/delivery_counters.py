@@ -1,6 +1,7 @@
 """What delivery counts, and how `status` shows it."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from augenblick import limits
@@ -44,13 +45,13 @@ class DeliveryCounters:
         self.letters_stored = 0
         self.letters_lost = 0
 
-    def add_record(self, record: dict[str, Any], *, is_shadow: bool) -> None:
-        """Count a record by kind, and a firing by trigger."""
-        kind = str(record.get("kind", ""))
-        self.records[kind] += 1
-        if kind == "firing":
-            counts = self.triggers.setdefault(str(record.get("trigger")), Counter())
-            counts["shadow" if is_shadow else "firings"] += 1
+    def add_records(self, counted: Mapping[tuple[str, str, bool], int]) -> None:
+        """Count records by kind, and firings by trigger: (kind, trigger, is it shadow) to count."""
+        for (kind, trigger, is_shadow), count in counted.items():
+            self.records[kind] += count
+            if kind == "firing":
+                counts = self.triggers.setdefault(trigger, Counter())
+                counts["shadow" if is_shadow else "firings"] += count
 
     def add_letter(self, reason: str) -> None:
         """Count a dead letter; reasons beyond the bound are counted together as `other`."""

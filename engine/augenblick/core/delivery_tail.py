@@ -23,7 +23,9 @@ class Tail:
         """Number a record and keep it, in place of the oldest of its kind when the ring is full."""
         kind = str(record.get("kind", ""))
         self.last_number += 1
-        ring = self._rings.setdefault(kind, deque(maxlen=self._records_max))
+        ring = self._rings.get(kind)
+        if ring is None:
+            ring = self._rings[kind] = deque(maxlen=self._records_max)
         if len(ring) == self._records_max:
             self._dropped[kind] = ring[0][0]
         ring.append((self.last_number, record))

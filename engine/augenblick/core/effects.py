@@ -131,7 +131,7 @@ class CloseClient:
 @dataclass(frozen=True, slots=True)
 class Perform:
     """Carry out one attempt of an action, then call `on_performed(outcomes, now_ms)` with pairs of
-    delivery and None or the DeliveryFailed.
+    delivery and None (accepted) or the DeliveryFailed.
 
     `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's
     actions; `key` is the idempotency key, equal in every attempt: the firing's id.
@@ -142,6 +142,19 @@ class Perform:
     record: dict[str, Any]
     attempt: int
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerformTogether:
+    """Carry out one attempt for several records, for a target that takes many.
+
+    As `Perform`, with (key, record, attempt) per record; a list in place of the outcome has one
+    outcome per record.
+    """
+
+    delivery: int
+    action: str
+    parts: tuple[tuple[str, dict[str, Any], int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +231,7 @@ Effect = (
     | ResumeReading
     | CloseClient
     | Perform
+    | PerformTogether
     | StoreDeadLetters
     | StartShard
     | CallCustom

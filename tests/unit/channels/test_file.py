@@ -1,6 +1,7 @@
 """The file channel: whole lines, in order, where they may lie."""
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
@@ -95,6 +96,42 @@ async def test_a_full_disk_leaves_whole_lines_and_can_heal(
     assert lines(tmp_path / "out/f.ndjson") == [1, 3]
 
 
+async def test_half_a_line_that_cannot_be_taken_back_is_ended_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = channel(tmp_path), channel(tmp_path)
+    await asyncio.gather(out.open(), other.open())
+    await deliver(other, 0)
+    await deliver(out, 1)
+    really = os.write
+    calls: list[int] = []
+
+    def half_then_gone(descriptor: int, data: Any) -> int:
+        calls.append(descriptor)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really(descriptor, bytes(data)[: len(data) // 2])
+
+    def refuses(descriptor: int, size: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", half_then_gone)
+        patch.setattr(os, "ftruncate", refuses)
+        records = [Attempt(str(n), {"n": n}, 1) for n in range(2, 8)]
+        outcomes = await out.deliver_all(records)
+    assert all(outcome is not None and outcome.retryable for outcome in outcomes)
+    await deliver(other, 8)  # not glued to the half line, though another action left it
+    assert await out.deliver_all(records) == [None] * 6
+    await asyncio.gather(out.close(), other.close())
+    found = []
+    for line in (tmp_path / "out/f.ndjson").read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line)["n"])
+    assert found[:2] == [0, 1]
+    assert found[-7:] == [8, *range(2, 8)]
+
+
 @pytest.mark.parametrize("path", ["../f", "a/../../f", "/etc/cron.d/f", "..", ".", "../outside/f"])
 def test_a_path_has_to_stay_below(path: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not lie below"):
@@ -133,10 +170,27 @@ def test_a_path_is_needed(parameters: dict[str, Any], tmp_path: Path) -> None:
         FileChannel("a", parameters, ChannelSettings(tmp_path))
 
 
-async def test_a_record_that_json_cannot_hold_is_refused_for_good(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), {"a": [1, -float("inf")]}, b"bytes", "\ud800", {(1, 2): 3}, object()],
+)
+async def test_a_record_that_json_cannot_hold_is_refused_for_good(
+    value: Any, tmp_path: Path
+) -> None:
     out = channel(tmp_path)
     await out.open()
     with pytest.raises(DeliveryFailed) as caught:
-        await out.deliver(Attempt("k", {"value": float("nan")}, 1))
+        await out.deliver(Attempt("k", {"value": value}, 1))
     assert not caught.value.retryable
     await out.close()
+
+
+async def test_a_line_says_what_the_record_says(tmp_path: Path) -> None:
+    record = {"a": [1.5, -0.0, 1e300, None, True, "ä\n\u2028"], "b": {"1": 2**70}, "c": {3: 4}}
+    out = channel(tmp_path)
+    await out.open()
+    await out.deliver(Attempt("k", record, 1))
+    await out.close()
+    (line,) = (tmp_path / "out/f.ndjson").read_bytes().splitlines()
+    assert json.loads(line) == record | {"c": {"3": 4}}
+    assert line.startswith(b'{"a":[1.5,')

@@ -4,8 +4,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from augenblick.core.delivery import DeliveryCore
-from augenblick.core.effects import Effect, Perform, Send, StoreDeadLetters, WakeAt
+from augenblick.core.delivery import DeliveryCore, Outcome
+from augenblick.core.delivery_target import Capacity
+from augenblick.core.effects import (
+    Effect,
+    Perform,
+    PerformTogether,
+    Send,
+    StoreDeadLetters,
+    WakeAt,
+)
 from augenblick.errors import DeliveryFailed
 from augenblick.link.messages import Kind
 
@@ -33,6 +41,8 @@ class Shell:
     core: DeliveryCore
     performing: dict[int, Perform] = field(default_factory=dict)
     performed: list[Perform] = field(default_factory=list)
+    together: dict[int, PerformTogether] = field(default_factory=dict)
+    attempted: list[PerformTogether] = field(default_factory=list)
     writes: dict[int, StoreDeadLetters] = field(default_factory=dict)
     letters: list[dict[str, Any]] = field(default_factory=list)
     outcomes: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
@@ -46,6 +56,10 @@ class Shell:
                     assert effect.delivery not in self.performing
                     self.performing[effect.delivery] = effect
                     self.performed.append(effect)
+                case PerformTogether():
+                    assert effect.delivery not in self.together
+                    self.together[effect.delivery] = effect
+                    self.attempted.append(effect)
                 case StoreDeadLetters():
                     self.writes[effect.token] = effect
                 case WakeAt():
@@ -66,7 +80,13 @@ class Shell:
         del self.performing[effect.delivery]
         self.take(self.core.on_performed([(effect.delivery, failure)], now_ms))
 
+    def end_together(self, effect: PerformTogether, outcome: Outcome, now_ms: float) -> None:
+        del self.together[effect.delivery]
+        self.take(self.core.on_performed([(effect.delivery, outcome)], now_ms))
+
     def end_all(self, failure: DeliveryFailed | None, now_ms: float) -> None:
+        for attempt in list(self.together.values()):
+            self.end_together(attempt, failure, now_ms)
         for effect in list(self.performing.values()):
             self.end(effect, failure, now_ms)
 
@@ -79,6 +99,6 @@ class Shell:
             self.take(self.core.on_dead_letters_stored(token, stored, now_ms))
 
 
-def shell(waiting_max: int = 100, **concurrency: int) -> Shell:
-    core = DeliveryCore(concurrency or {"hook": 2}, random=lambda: 0.5, waiting_max=waiting_max)
+def shell(waiting_max: int = 100, **capacities: int | Capacity) -> Shell:
+    core = DeliveryCore(capacities or {"hook": 2}, random=lambda: 0.5, waiting_max=waiting_max)
     return Shell(core)

@@ -7,6 +7,7 @@ from tests.unit.core.delivery_shell import firing, item, outage, refusal, shell
 
 from augenblick import limits
 from augenblick.core.delivery_records import record_key
+from augenblick.core.delivery_target import Capacity
 
 
 def reasons(letters: list[dict[str, Any]]) -> list[str]:
@@ -313,3 +314,64 @@ def test_a_record_without_id_is_known_by_what_identifies_it(
     assert record_key(dict(reversed(record.items()))) == key
     assert record_key(record | {"events": 99, "value": 99}) == key
     assert record_key(record | other) != key
+
+
+def test_what_comes_together_leaves_as_one_attempt_with_one_answer() -> None:
+    out = shell(file=Capacity(1, records=100))
+    batches = [("shard-0", 1, [item("a", "file"), item("b", "file")], 0.0)]
+    batches += [("shard-1", 7, [item("c", "file"), item("a", "file")], 0.0)]
+    out.take(out.core.on_batches(batches, 0))
+    (attempt,) = out.attempted
+    assert attempt.parts == tuple((key, firing(key), 1) for key in ("a", "b", "c"))
+    assert out.core.status()["actions"]["file"]["performing"] == 3
+    effects = out.core.on_performed([(attempt.delivery, None)], 1)
+    assert len(effects) == 2  # one to each sender
+    out.take(effects)
+    assert out.outcomes == {
+        ("shard-0", 1): {0: "delivered", 1: "delivered"},
+        ("shard-1", 7): {0: "delivered", 1: "delivered"},
+    }
+
+
+def test_records_of_one_attempt_have_outcomes_retries_and_letters_of_their_own() -> None:
+    out = shell(file=Capacity(1, records=100))
+    items = [item(key, "file") for key in ("good", "bad", "late")]
+    out.take(out.core.on_records("s", 1, items, 0))
+    out.end_together(out.attempted[0], [None, refusal(), outage()], 1)
+    out.store(1)
+    assert out.outcomes == {("s", 1): {0: "delivered", 1: "dead_letter"}}
+    assert [letter["firing"]["id"] for letter in out.letters] == ["bad"]
+    out.take(out.core.on_records("s", 2, [item("new", "file")], 100))
+    out.take(out.core.on_tick(1_000))
+    out.end_all(None, 1_001)
+    out.take(out.core.on_tick(1_001))
+    out.end_all(None, 1_002)
+    assert [[part[0] for part in one.parts] for one in out.attempted[1:]] == [["new"], ["late"]]
+    assert out.attempted[-1].parts[0][2] == 2
+    assert out.outcomes["s", 1][2] == "delivered"
+
+
+def test_an_attempt_that_fails_as_a_whole_loses_nothing_and_repeats_nothing() -> None:
+    out = shell(file=Capacity(1, records=100))
+    keys = [f"k{number}" for number in range(10)]
+    out.take(out.core.on_records("s", 1, [item(key, "file") for key in keys], 0))
+    out.end_together(out.attempted[0], outage(), 1)
+    assert out.core.status()["actions"]["file"]["waiting"] == 10
+    out.take(out.core.on_tick(10_000))
+    out.end_together(out.attempted[1], None, 10_001)
+    assert [part[0] for part in out.attempted[1].parts] == keys
+    assert set(out.outcomes["s", 1].values()) == {"delivered"}
+    assert out.core.outstanding == 0
+
+
+def test_records_are_held_back_only_where_no_attempt_can_begin() -> None:
+    gathering = Capacity(1, records=100, apart_ms=50)
+    out = shell(file=gathering, log=gathering)
+    assert out.core.hold_ms(120) <= 0
+    out.take(out.core.on_records("s", 1, [item("a", "file")], 120))
+    assert out.core.hold_ms(121) == 29
+    assert out.core.hold_ms(150) <= 0
+    mixed = shell(file=gathering, hook=1)
+    mixed.take(mixed.core.on_records("s", 1, [item("a", "file")], 120))
+    assert mixed.core.hold_ms(121) <= 0
+    assert shell().core.hold_ms(0) <= 0
