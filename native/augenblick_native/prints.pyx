@@ -68,7 +68,7 @@ cdef void note_print(
     uint64_t* dropped
 ) noexcept nogil:
     cdef Prints* prints = &group.prints
-    cdef Print* first
+    cdef Print* first = NULL
     cdef Print one
     cdef uint32_t index
     one.fingerprint = fingerprint

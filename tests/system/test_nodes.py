@@ -42,7 +42,7 @@ actions:
 ACTORS = """
 import ray, sys
 ray.init(sys.argv[1], log_to_driver=False)
-print(len(ray.util.list_named_actors(all_namespaces=True)))
+print("actors:", ray.util.list_named_actors(all_namespaces=True))
 """
 
 
@@ -295,6 +295,6 @@ def test_an_orderly_stop_leaves_ray_alone(cluster):
         [sys.executable, "-c", ACTORS, f"{cluster.nodes.address(0)}:6379"],
         cluster.chart.environment("head", "engine"),
     )
-    assert left.split()[-1] == "0"
+    assert "actors: []" in left.splitlines(), left  # Ray may warn of something beside it
     with pytest.raises(urllib.error.URLError):
         cluster.view("late")
