@@ -63,7 +63,9 @@ cdef bint make_event_group(
         return group_of(machine, &value, group)
     kept = &event.groups[index]
     kept.generation = event.generation
-    kept.group.data = NULL if event.derived else packed_text(&event.fields[index])
+    kept.group.data = NULL
+    if not event.derived:
+        kept.group.data = packed_text(&event.fields[index])
     if kept.group.data != NULL:             # a client's text stands in the batch as it is wanted
         kept.group.size = <uint16_t>(event.fields[index].size + 1)
         kept.group.hashed = <uint32_t>name_hash(kept.group.data, kept.group.size)
