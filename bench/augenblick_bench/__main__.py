@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import signal
 import sys
@@ -16,6 +17,7 @@ from augenblick_bench.scenarios import SCENARIOS
 
 _IN_SOURCE_TREE = Path("bench", "results")
 _ELSEWHERE = Path("augenblick-bench-results")
+_SETTINGS = {"AUGENBLICK_DURABILITY"}  # of the engine: what changes the figures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(name: str, options: Options, out: Path, *, as_json: bool) -> bool:
     """One scenario; did it end well?"""
-    command = shlex.join(["python", "-m", "augenblick_bench", *sys.argv[1:]])
+    settings = (f"{key}={value}" for key, value in sorted(os.environ.items()) if key in _SETTINGS)
+    command = shlex.join([*settings, "python", "-m", "augenblick_bench", *sys.argv[1:]])
     results = []
     try:
         for result in SCENARIOS.get(name).run(options):

@@ -30,7 +30,7 @@ def living_nodes(resource: str) -> list[Node]:
     """The nodes that offer the resource ("" for any) and answer, by address. Blocks for at most
     limits.node_answer_seconds_max per limits.nodes_asked_at_once_max nodes.
     """
-    listed = ray.nodes()  # type: ignore[no-untyped-call]
+    listed = ray.nodes()  # type: ignore[no-untyped-call]  # Ray says no types here
     return answering(
         [
             Node(one["NodeManagerAddress"], one["NodeManagerPort"], one["NodeID"])

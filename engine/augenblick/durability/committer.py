@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from augenblick import limits
 from augenblick.durability.store import Journal
@@ -91,7 +92,7 @@ class Committer:
                 self._wake.wait(limits.journal_full_retry_seconds)
                 self._wake.set()
             except StorageError as error:
-                self._post(lambda error=error: self._on_broken(error))  # type: ignore[misc]
+                self._post(partial(self._on_broken, error))
                 return
 
     def _commit_all(self) -> None:

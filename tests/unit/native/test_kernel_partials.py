@@ -1,6 +1,7 @@
 """Partials by the thousand: many values of `match`, long chains of a value, what ends when."""
 
 import random
+import threading
 from collections import defaultdict
 
 import pytest
@@ -100,3 +101,30 @@ def test_partials_end_without_an_event_once_nobody_can_use_them():
     assert run.kernel.memory_bytes == with_partials
     run.advance(3_600_000 + 51)
     assert 0 < run.kernel.memory_bytes < with_partials
+
+
+def test_memory_made_ready_beside_the_events_changes_nothing():
+    """Enough users for several chunks of memory; a second thread asks for the next all the time."""
+    plan = "plan: p\ntime: {ttl: 1h}\ntriggers: {t: {sequence: [a, b], match: v}}\n"
+    apart, beside = Run(plan), Run(plan)
+    is_over = threading.Event()
+
+    def prepare():
+        while not is_over.wait(0.0005):
+            beside.kernel.prepare()
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    try:
+        for first in range(0, 24_000, 1000):
+            users = [f"user {number}" for number in range(first, first + 1000)]
+            items = [event(1, user, v="x") for user in users]
+            items += [event(2, user, "b", v="x") for user in users[::50]]
+            items += [event(3, user, v="y") for user in users]
+            assert firings(beside.apply(mark(0), *items)) == firings(apart.apply(mark(0), *items))
+    finally:
+        is_over.set()
+        thread.join()
+    assert beside.kernel.memory_bytes == apart.kernel.memory_bytes > 8 << 20
+    beside.advance(2**62)
+    assert beside.kernel.memory_bytes == 0

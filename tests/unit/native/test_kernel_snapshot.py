@@ -242,3 +242,19 @@ def test_another_format_is_named():
         Run(PLAN).kernel.restore(whole[:7] + b"0" + whole[8:])
     with pytest.raises(ValueError, match="no snapshot"):
         Run(PLAN).kernel.restore(b"something else")
+
+
+def test_a_key_group_says_that_it_has_changed_since_its_snapshot():
+    run = Run("plan: p\nsessions: {gap: 10ms}\n")
+    group = group_of("ann")
+    assert not any(run.kernel.changed_groups())
+    run.apply(mark(0), event(0, number=1))
+    assert [at for at, changed in enumerate(run.kernel.changed_groups()) if changed] == [group]
+    run.kernel.snapshot(group)
+    assert not any(run.kernel.changed_groups())
+    run.apply(mark(0), event(0, number=1))  # it was applied before
+    assert not any(run.kernel.changed_groups())
+    run.advance(100)
+    assert run.kernel.changed_groups()[group]
+    run.move([group])
+    assert not any(run.kernel.changed_groups())
