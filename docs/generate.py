@@ -16,7 +16,15 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from augenblick import limits
-from augenblick.durability.formats import frames, head, manifest, names, packs
+from augenblick.durability.formats import (
+    dead_letters,
+    frames,
+    head,
+    manifest,
+    names,
+    packs,
+    sealing,
+)
 from augenblick.plan.conditions.functions import FUNCTIONS
 from augenblick.plan.durations import format_duration
 from augenblick.plan.model.plan import Plan
@@ -29,6 +37,8 @@ FORMATS = (
     ("`journal/EPOCH-SEQUENCE`. ", "Journal segments", frames),
     ("`checkpoint/EPOCH-SEQUENCE`. ", "Packs", packs),
     ("`checkpoint/manifest`. ", "The manifest", manifest),
+    ("Of the engine's directory, in `dead-letters`. ", "Dead letters", dead_letters),
+    ("", "Encryption", sealing),
 )
 SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "anything"}
 

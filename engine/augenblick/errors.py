@@ -18,6 +18,7 @@ AugenblickError
      . JournalCorrupt                  a journal is damaged below what was durable
      . CheckpointCorrupt               a pack or the manifest of a checkpoint is damaged
    + DirectoryForeign                  a directory of another cluster or shard, or one that is empty
+   + KeyMissing                        a file is encrypted with a key that was not given
    + JournalBroken                     a write or fdatasync failed: this process may go no further
    + JournalFenced                     a later owner has the journal
    + StorageFull                       no room on the disk (retryable)
@@ -175,6 +176,12 @@ class CheckpointCorrupt(CorruptionFound):
 
 class DirectoryForeign(StorageError):
     """A directory belongs to another cluster or shard, or is empty where state was expected."""
+
+
+class KeyMissing(StorageError):
+    """A file is encrypted with a key that was not given; the text names file, key and key file."""
+
+    blame = Blame.PEER
 
 
 class JournalBroken(StorageError):

@@ -14,7 +14,7 @@ checkpoint_retry_seconds: Final = 5.0  # between attempts on a full disk
 checkpoint_round_ms: Final = 60_000  # every unit once, where few events come
 checkpoint_set_bytes_max: Final = 16 * 1024 * 1024  # snapshots held, then written together
 checkpoint_set_ms_max: Final = 5_000  # likewise, the time
-checkpoint_snapshot_bytes_max: Final = 2 * 1024 * 1024 * 1024  # one key group: 8 M users of 256 B
+checkpoint_snapshot_bytes_max: Final = 2**31 - 64  # one key group: 8 M users; encrypted in one go
 checkpoint_tick_bytes_max: Final = 512 * 1024  # snapshots in one tick: well below a millisecond
 
 # client: our own Forward client
@@ -136,6 +136,9 @@ journal_sync_seconds: Final = 1.0  # durability `os`: a lost machine costs no mo
 journal_unanswered_bytes_max: Final = 64 * 1024 * 1024  # applied, not durable; then batches wait
 recovery_turn_seconds: Final = 0.05  # of replay between two looks at the loop
 thread_switch_seconds: Final = 0.0005  # the loop waits so long at most for the threads of the disk
+
+# keys: what lies on disk encrypted
+keys_max: Final = 64  # of one key file; each is there only until what it encrypted has gone
 
 # kernel: what one user or key group may hold; equal to the native modules' own, by a test
 absence_values_max: Final = 1_024  # timers by `match` value, per user and trigger

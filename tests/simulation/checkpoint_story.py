@@ -7,6 +7,7 @@ that succeeded or of one tried since, and every snapshot of it can be read.
 import random
 
 from tests.simulation.disk import Crashed, SimulatedFiles
+from tests.simulation.journal_story import keys_of_owner
 
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
@@ -21,6 +22,7 @@ class CheckpointStory:
     """`wanted`: what was asked for so far; `candidates`: what a start may find."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.chance = random.Random(f"checkpoint/{seed}")
         self.disk = SimulatedFiles(seed)
         self.epoch = 0
@@ -36,7 +38,8 @@ class CheckpointStory:
         """A new owner, who may crash while it begins."""
         while True:
             self.epoch += 1
-            self.checkpoint = Checkpoint(self.disk, OWNER, pack_bytes_max=600)
+            keys = keys_of_owner(self.seed, self.epoch)
+            self.checkpoint = Checkpoint(self.disk, OWNER, keys=keys, pack_bytes_max=600)
             if not self.is_calm and self.chance.random() < 0.2:
                 self.disk.crash_at = self.chance.randrange(6)
             try:

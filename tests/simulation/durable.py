@@ -13,6 +13,7 @@ import msgpack
 import numpy as np
 from tests.simulation.cluster import HASH_KEY, START_MS, Cluster
 from tests.simulation.disk import Crashed, SimulatedFiles
+from tests.simulation.journal_story import keys_of_owner
 from tests.simulation.network import Node, World
 
 from augenblick.binding.kernel import Kernel
@@ -179,7 +180,9 @@ class DurableCluster(Cluster):
     def __init__(
         self, world: World, program: Program, shards: int, chunks: Sequence[bytes], window: int
     ) -> None:
-        self.chance = random.Random(world.random.random())
+        drawn = world.random.random()
+        self.chance = random.Random(drawn)
+        self.key_seed = int(drawn * 1_000_000)
         groups = key_groups_of(program, chunks)
         self.disks = [
             ShardDisk(index, sorted(group for group in groups if low <= group <= high))
@@ -217,8 +220,9 @@ class DurableCluster(Cluster):
             return
         disk.epoch += 1
         owner = Owner("sim", name)
-        checkpoint = Checkpoint(disk.files, owner, pack_bytes_max=8_000)
-        journal = SegmentJournal(disk.files, owner, segment_bytes=8_192)
+        keys = keys_of_owner(self.key_seed, disk.epoch)
+        checkpoint = Checkpoint(disk.files, owner, keys=keys, pack_bytes_max=8_000)
+        journal = SegmentJournal(disk.files, owner, keys=keys, segment_bytes=8_192)
         kernel = Kernel(self._program, stamp_ingest=True, source=name)
         core = ShardCore(
             self._program,

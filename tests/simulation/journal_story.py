@@ -8,14 +8,24 @@ import contextlib
 import random
 
 from tests.simulation.disk import Crashed, SimulatedFiles
+from tests.unit.durability.key_rings import ring
 
 from augenblick.durability.formats.head import Owner
+from augenblick.durability.formats.sealing import KeyRing
 from augenblick.durability.journal import SegmentJournal
 from augenblick.durability.journal.segments import Durability
 from augenblick.errors import JournalBroken, StorageError, StorageFull
 
 OWNER = Owner("c1", "shard-0")
 SEGMENT_bytes = 2048
+
+
+def keys_of_owner(seed: int, epoch: int) -> KeyRing | None:
+    """Half of the stories encrypt, at first or after a while, and change their keys."""
+    number = max(epoch // 3 - seed % 6 // 2 + 1, 0)
+    if seed % 2 == 0 or not number:
+        return None
+    return ring(*range(1, min(number, 250) + 1), seed=seed * 1000 + epoch)
 
 
 class JournalStory:
@@ -35,12 +45,15 @@ class JournalStory:
         self.carried = 0
         self.torn = 0
         self._durability = durability
+        self._seed = seed
+        self._keys: KeyRing | None = None
         self.journal = self.start()
 
     def start(self) -> SegmentJournal:
         """A new owner, who may crash while it begins."""
         while True:
             self.epoch += 1
+            self._keys = keys_of_owner(self._seed, self.epoch)
             journal = self._new_journal()
             if self.chance.random() < 0.2:
                 self.disk.crash_at = self.chance.randrange(12)
@@ -155,6 +168,7 @@ class JournalStory:
             self.disk,
             OWNER,
             durability=self._durability,
+            keys=self._keys,
             segment_bytes=SEGMENT_bytes,
             commit_bytes_max=1024,
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.simulation.journal_story import JournalStory
 
+from augenblick.durability.formats.frames import SEALED_bytes, framed_bytes
 from augenblick.durability.formats.head import HEAD_bytes
 from augenblick.durability.journal._segment import Segment
 from augenblick.errors import JournalCorrupt
@@ -37,7 +38,8 @@ def _checked_bytes(story: JournalStory) -> Iterator[tuple[str, int, int]]:
     what lies between the position that is still read and the one that is named durable.
     """
     segments: list[Segment] = story.journal._segments
-    named = story.journal.durable - 16  # the last mark itself is not named yet
+    mark_bytes = framed_bytes(0 if story.journal._keys is None else SEALED_bytes)
+    named = story.journal.durable - mark_bytes  # the last mark itself is not named yet
     starts = [segment.start for segment in segments]
     for segment, until in zip(segments, [*starts[1:], named], strict=True):
         yield segment.name, 0, HEAD_bytes

@@ -85,6 +85,26 @@ def _removes_one_segment_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SegmentJournal, "truncate_below", greedy)
 
 
+def _encrypts_what_goes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets longer, and every position behind it moves."""
+
+    def eager(self: SegmentJournal, *places: int, is_plain: bool = False) -> Any:
+        return _NEXT_HEAD(self, *places)
+
+    monkeypatch.setattr(SegmentJournal, "_next_head", eager)
+
+
+def _goes_on_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The segment that took over what was unencrypted takes more."""
+
+    def lasting(self: SegmentJournal, *arguments: int) -> Any:
+        found = _OPEN(self, *arguments)
+        self._must_roll = False
+        return found
+
+    monkeypatch.setattr(SegmentJournal, "_open", lasting)
+
+
 def _trusts_a_manifest_that_may_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
     put = Checkpoint._put_manifest
 
@@ -110,6 +130,8 @@ def _names_packs_before_they_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 _FIND_END: Callable[..., Any] = _segment.find_end
 _FAILED: Callable[..., Any] = SegmentJournal._failed
 _TRUNCATE: Callable[..., Any] = SegmentJournal.truncate_below
+_NEXT_HEAD: Callable[..., Any] = SegmentJournal._next_head
+_OPEN: Callable[..., Any] = SegmentJournal._open
 _CHECKPOINT_FAILED: Callable[..., Any] = Checkpoint._failed
 
 
@@ -135,6 +157,8 @@ Plant = Callable[[pytest.MonkeyPatch], None]
         _does_not_sync_new_files,
         _drops_the_batch_when_full,
         _removes_one_segment_too_many,
+        _encrypts_what_goes_over,
+        _goes_on_in_clear,
     ],
 )
 def test_a_mistake_in_the_journal_is_found(monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:

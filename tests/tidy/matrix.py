@@ -57,7 +57,7 @@ ROWS: dict[str, Row] = {
         for name in LINK_PURE
     },
     "augenblick.durability": row(
-        LEAVES | {"augenblick.binding"}, {"google_crc32c", "msgpack"}, {"asyncio"}
+        LEAVES | {"augenblick.binding"}, {"cryptography", "google_crc32c", "msgpack"}, {"asyncio"}
     ),
     "augenblick.durability.stores": row(
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY

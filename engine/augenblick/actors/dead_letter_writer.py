@@ -36,12 +36,22 @@ class DeadLetterWriter:
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
 
+    def prepare(self) -> None:
+        """Bring what is on disk under the newest key, before the first letter is written."""
+        self._executor.submit(self._prepare)
+
     async def close(self) -> None:
         """Write what waits and close the file; a disk that hangs is left to itself."""
         if self._task is not None:
             await asyncio.wait([self._task], timeout=limits.channel_close_seconds_max)
         self._executor.shutdown(wait=False)
         self._store.close()
+
+    def _prepare(self) -> None:
+        try:
+            self._store.reseal()
+        except StorageError as error:
+            LOG.warning("dead letters stay under the key they have: %s", error)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

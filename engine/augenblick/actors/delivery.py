@@ -14,6 +14,7 @@ from augenblick.actors.link_shell import LinkShell
 from augenblick.channels import ChannelSettings
 from augenblick.config.process import DeliverySettings, ProcessSettings
 from augenblick.core.effects import Effect, Send
+from augenblick.durability.key_file import load_keys_if_any
 from augenblick.link.messages import Kind, Message
 
 
@@ -39,7 +40,8 @@ class DeliveryShell(LinkShell):
             loopback_allowed=self._delivery.loopback_allowed,
             secrets=self._delivery.secrets,
         )
-        await self._runner.start(self.settings.program, channels)
+        keys = load_keys_if_any(self.settings.key_file)
+        await self._runner.start(self.settings.program, channels, keys)
         await self.listen()
         self.node.connect("coordinator", self.settings.coordinator)
         self.heartbeat()

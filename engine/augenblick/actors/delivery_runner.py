@@ -18,6 +18,8 @@ from augenblick.core.delivery import DeliveryCore, Outcome
 from augenblick.core.delivery_target import Capacity
 from augenblick.core.effects import Effect, Perform, PerformTogether, StoreDeadLetters, WakeAt
 from augenblick.durability.dead_letters import DeadLetterStore
+from augenblick.durability.formats.sealing import KeyRing
+from augenblick.durability.key_file import DEAD_LETTER_FOLDER
 from augenblick.errors import DeliveryFailed
 from augenblick.plan.program import Program
 
@@ -52,10 +54,16 @@ class DeliveryRunner:
         # The wall clock at the start plus what has passed since: it never steps back.
         self._epoch_ms = (time.time() - time.monotonic()) * 1000
 
-    async def start(self, program: Program, settings: ChannelSettings) -> None:
-        """Open a channel per action; raises PlanError, UsageError, PluginError or StorageError."""
-        self.store = DeadLetterStore(settings.data_dir / "dead-letters")
+    async def start(
+        self, program: Program, settings: ChannelSettings, keys: KeyRing | None = None
+    ) -> None:
+        """Open a channel per action; raises PlanError, UsageError, PluginError or StorageError.
+
+        With `keys` dead letters are encrypted.
+        """
+        self.store = DeadLetterStore(settings.data_dir / DEAD_LETTER_FOLDER, keys=keys)
         self._writer = DeadLetterWriter(self.store, self._on_stored)
+        self._writer.prepare()
         self._channels = {
             name: make_channel(action.channel, name, action.parameters, settings)
             for name, action in program.actions.items()

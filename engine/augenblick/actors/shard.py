@@ -17,6 +17,7 @@ from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
 from augenblick.durability.formats.head import Owner
 from augenblick.durability.identity import ShardIdentity, enter
+from augenblick.durability.key_file import load_keys_if_any
 from augenblick.durability.stores.none import NoneStore
 from augenblick.errors import StorageError
 
@@ -43,7 +44,8 @@ class ShardShell(LinkShell):
         if settings.durability != "none":
             owner = Owner(settings.cluster_id, name, settings.program.plan_hash)
             units = [one for low, high in identity.key_groups for one in range(low, high + 1)]
-            self._storage = ShardStorage(directory, owner, epoch, settings.durability, units)
+            keys = load_keys_if_any(settings.key_file)
+            self._storage = ShardStorage(directory, owner, epoch, settings.durability, units, keys)
         self._store: NoneStore | ShardStorage = self._storage or NoneStore()
         self._touched = 0.0
         self._prepared: Future[None] | None = None

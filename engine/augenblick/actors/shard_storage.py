@@ -15,6 +15,7 @@ from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.committer import Committer
 from augenblick.durability.disk import DiskFiles
 from augenblick.durability.formats.head import Owner
+from augenblick.durability.formats.sealing import KeyRing
 from augenblick.durability.journal import SegmentJournal
 from augenblick.durability.journal.segments import Durability
 from augenblick.durability.recovery import recover
@@ -37,13 +38,14 @@ class ShardStorage:
         epoch: int,
         durability: Durability,
         units: Sequence[int],
+        keys: KeyRing | None = None,
     ) -> None:
         files = DiskFiles(directory)
         self.units = units
         self._durability = durability
-        self._checkpoint = Checkpoint(files, owner)
+        self._checkpoint = Checkpoint(files, owner, keys=keys)
         self._checkpoint.open(epoch)
-        self._journal = SegmentJournal(files, owner, durability=durability)
+        self._journal = SegmentJournal(files, owner, durability=durability, keys=keys)
         opened = self._journal.open(epoch, reach=self._checkpoint.reach)
         if opened.torn is not None:
             torn = opened.torn

@@ -30,7 +30,8 @@ def serve_panel(engine: Engine, seconds: float) -> str:
         table.add_row("", f"HTTP            http://{http}/v1/events")
         table.add_row("control", f"http://{http}   (token in {options.data}/control.token)")
     table.add_row("shards", f"{options.shards}, {KEPT[options.store]}")
-    table.add_row("data", str(options.data))
+    sealed = "" if options.key_file is None else f", encrypted with {options.key_file}"
+    table.add_row("data", f"{options.data}{sealed}")
     if options.ray:
         table.add_row("ray", f"joined {options.ray}")
     else:

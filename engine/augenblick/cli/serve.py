@@ -134,6 +134,14 @@ def serve(
             help="A shard whose directory is gone and that shall begin anew: shard-N.",
         ),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUGENBLICK_KEY_FILE",
+            help="Encrypt journals, checkpoints and dead letters with the last key of this file;"
+            " augenblick key new FILE makes it.",
+        ),
+    ] = None,
     memory_max: Annotated[
         int,
         typer.Option(
@@ -186,6 +194,7 @@ def serve(
         is_insecure=insecure,
         durability=durability,
         accept_loss=tuple(accept_loss or ()),
+        key_file=key_file,
     )
     began = time.monotonic()
     engine = Engine.prepare(options)

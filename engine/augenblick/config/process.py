@@ -19,8 +19,9 @@ class ProcessSettings:
     `coordinator` is the address everybody dials ("host:port"); `link_host` is where each process
     listens for the others, "" for the address by which its machine reaches the coordinator.
     `home_resource` and `shard_resource` are the Ray resources of the nodes for shards and for all
-    others, "" for any node. The cluster secret is not in here: it comes from a file or the
-    environment of each machine (`config.secret`).
+    others, "" for any node. `key_file`: keys for what lies on disk, on each machine; None: nothing
+    is encrypted. The cluster secret is not in here: it comes from a file or the environment of each
+    machine (`config.secret`).
     """
 
     cluster_id: str
@@ -39,6 +40,7 @@ class ProcessSettings:
     home_resource: str = ""
     shard_resource: str = ""
     durability: Durability = "none"
+    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class ServeOptions:
     is_insecure: bool = False
     durability: str | None = None
     accept_loss: tuple[str, ...] = ()
+    key_file: Path | None = None
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""

@@ -1,4 +1,4 @@
-"""Dead letters on disk: appended, rotated, bounded, listed."""
+"""Dead letters on disk: appended, rotated, bounded, listed, encrypted if there are keys."""
 
 import contextlib
 import os
@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from augenblick import limits
+from augenblick.durability.files import write_durably
 from augenblick.durability.formats.dead_letters import (
     SETTLED_LINE,
+    NUMBER_bytes,
     decode_line,
     encode_letter,
     holds,
+    open_line,
     parse_segment_number,
+    seal_line,
+    sealed_head,
+    sealed_key,
     segment_name,
 )
-from augenblick.errors import StorageError
+from augenblick.durability.formats.sealing import Cipher, KeyRing, show_key_id
+from augenblick.errors import KeyMissing, StorageError
 
 
 class DeadLetterStore:
@@ -23,18 +30,21 @@ class DeadLetterStore:
 
     What is beyond the bound of segments leaves with the oldest segment and is counted in `dropped`.
     A write that fails (a full disk) leaves whole lines only, raises StorageError, and is tried
-    afresh with the next letters.
+    afresh with the next letters. With `keys` every segment is encrypted with the newest of them.
     """
 
     def __init__(
         self,
         directory: Path,
         *,
+        keys: KeyRing | None = None,
         segment_bytes_max: int = limits.dead_letter_segment_bytes_max,
         segments_max: int = limits.dead_letter_segments_max,
     ) -> None:
         self.directory = directory
         self.dropped = 0
+        self._keys = keys
+        self._cipher: Cipher | None = None  # of the open segment
         self._segment_bytes_max = segment_bytes_max
         self._segments_max = segments_max
         self._descriptor = -1
@@ -43,15 +53,31 @@ class DeadLetterStore:
 
     def append(self, letters: Iterable[dict[str, Any]]) -> None:
         """Make letters and marks durable, all or none; raises StorageError."""
-        lines = b"".join(map(encode_letter, letters))
+        plain = [encode_letter(letter) for letter in letters]
         try:
-            if self._descriptor < 0:
+            is_new = self._descriptor < 0
+            if is_new:
                 self._open_last()
-            elif self._bytes and self._bytes + len(lines) > self._segment_bytes_max:
+            lines = self._sealed(plain)
+            if not is_new and self._bytes and self._bytes + len(lines) > self._segment_bytes_max:
                 self._open_next()
+                lines = self._sealed(plain)
             self._write(lines)
         except OSError as error:
-            raise StorageError(f"{self.directory}: {error.strerror or error}") from error
+            raise self._failed(error) from error
+
+    def reseal(self) -> None:
+        """Write what is not under the newest key anew, before the first `append`; raises
+        StorageError.
+        """
+        if self._keys is None:
+            return
+        try:
+            for number in self._segments():
+                if self._key_of(number) != self._keys.newest:
+                    self._reseal(number)
+        except OSError as error:
+            raise self._failed(error) from error
 
     def read(
         self,
@@ -60,7 +86,9 @@ class DeadLetterStore:
         ids: Collection[str] | None = None,
         letters_max: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Letters that are not settled, the newest first, each id once; raises StorageError."""
+        """Letters that are not settled, the newest first, each id once; raises KeyMissing or
+        StorageError.
+        """
         passed: set[str] = set()
         found = 0
         for line in self._lines_backwards():
@@ -90,6 +118,8 @@ class DeadLetterStore:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    # ---- inside ------------------------------------------------------------------------------
+
     def _segments(self) -> list[int]:
         try:
             numbers = map(parse_segment_number, os.listdir(self.directory))
@@ -104,11 +134,14 @@ class DeadLetterStore:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         segments = self._segments()
         self._number = segments[-1] if segments else 0
-        if not segments:
+        newest = self._keys.newest if self._keys is not None else 0
+        if not segments or self._key_of(self._number) != newest:
             self._open_next()
             return
         descriptor = os.open(self._path(self._number), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         self._descriptor = descriptor
+        with self._path(self._number).open("rb") as file:
+            self._cipher = self._cipher_of(self._number, file.readline())
         self._bytes = os.fstat(descriptor).st_size
         if self._bytes and os.pread(descriptor, 1, self._bytes - 1) != b"\n":
             self._write(b"\n")  # a crash left half a line
@@ -122,13 +155,14 @@ class DeadLetterStore:
         self._descriptor = descriptor
         self._number += 1
         self._bytes = 0
-        folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)  # else a crash could take the new file's name
-        finally:
-            os.close(folder)
+        self._cipher = None
+        if self._keys is not None:
+            head = sealed_head(self._keys)
+            self._write(head)
+            self._cipher = self._cipher_of(self._number, head)
+        _sync_folder(self.directory)  # else a crash could take the new file's name
         for number in self._segments()[: -self._segments_max]:
-            self.dropped += _count_letters(self._path(number))
+            self.dropped += self._count_letters(number)
             self._path(number).unlink()
 
     def _write(self, lines: bytes) -> None:
@@ -144,17 +178,69 @@ class DeadLetterStore:
             raise
         self._bytes += len(lines)
 
+    def _sealed(self, lines: Iterable[bytes]) -> bytes:
+        """The lines as the open segment holds them."""
+        if self._cipher is None or self._keys is None:
+            return b"".join(lines)
+        return _sealed(self._cipher, self._keys, lines)
+
+    def _cipher_of(self, number: int, head: bytes) -> Cipher | None:
+        """The cipher of a segment by its first line; None: it is not encrypted."""
+        key = sealed_key(head)
+        if not key:
+            return None
+        place = str(self._path(number))
+        if self._keys is None:
+            name = show_key_id(key)
+            raise KeyMissing(f"{place} is encrypted with key {name}: name its file with --key-file")
+        return self._keys.cipher(key, head.rstrip(b"\n"), place)
+
+    def _key_of(self, number: int) -> int:
+        with self._path(number).open("rb") as file:
+            return sealed_key(file.readline(limits.dead_letter_bytes_max))
+
+    def _read(self, number: int) -> list[bytes]:
+        """A segment's lines in clear, without their ends; torn ones are left out."""
+        lines = self._path(number).read_bytes().split(b"\n")
+        cipher = self._cipher_of(number, lines[0])
+        if cipher is None:
+            return [line for line in lines if line]
+        opened = [open_line(cipher, line) for line in lines[1:]]
+        return [line for line in opened if line is not None]
+
+    def _reseal(self, number: int) -> None:
+        assert self._keys is not None
+        lines = [line + b"\n" for line in self._read(number)]
+        head = sealed_head(self._keys)
+        cipher = self._cipher_of(number, head)
+        assert cipher is not None
+        sealed = _sealed(cipher, self._keys, lines)
+        write_durably(self._path(number), head + sealed, mode=0o600)
+
     def _lines_backwards(self) -> Iterator[bytes]:
         for number in reversed(self._segments()):
             try:
-                lines = self._path(number).read_bytes().split(b"\n")
+                lines = self._read(number)
             except FileNotFoundError:  # it was dropped meanwhile
                 continue
             except OSError as error:
-                raise StorageError(f"{self.directory}: {error.strerror or error}") from error
+                raise self._failed(error) from error
             yield from reversed(lines)
 
+    def _count_letters(self, number: int) -> int:
+        return sum(not line.startswith(SETTLED_LINE) for line in self._read(number))
 
-def _count_letters(path: Path) -> int:
-    lines = path.read_bytes().split(b"\n")
-    return sum(1 for line in lines if line and not line.startswith(SETTLED_LINE))
+    def _failed(self, error: OSError) -> StorageError:
+        return StorageError(f"{self.directory}: {error.strerror or error}")
+
+
+def _sealed(cipher: Cipher, keys: KeyRing, lines: Iterable[bytes]) -> bytes:
+    return b"".join(seal_line(cipher, keys.draw(NUMBER_bytes), line) for line in lines)
+
+
+def _sync_folder(directory: Path) -> None:
+    folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -25,6 +25,7 @@ from augenblick.core.routing import even_ranges, gateway_name, host_name
 from augenblick.durability import cluster_file
 from augenblick.durability.directory import DirectoryLock
 from augenblick.durability.formation import form, holds_state
+from augenblick.durability.key_file import check_keys, load_keys, load_keys_if_any
 from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
 from augenblick.plan.compiler import compile_plan
@@ -75,6 +76,8 @@ class Engine:
     def prepare(options: ServeOptions) -> Engine:
         """Check flags, plan and ports; starts nothing. Raises UsageError or PlanError."""
         options.check()
+        if options.key_file is not None:
+            load_keys(options.key_file)
         path = plan_path(options.plan)
         program = compile_plan(load_plan(path))
         _check_plugins(program, options)
@@ -95,6 +98,7 @@ class Engine:
         self._lock.take()
         cluster = cluster_file.load_or_create(data)
         self._settle_directories(data, cluster)
+        check_keys(data, load_keys_if_any(self.options.key_file))
         given = os.environ.get(secret.SECRET_VARIABLE)
         cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
         secret.load_or_create(data / secret.TOKEN_FILE)
@@ -197,6 +201,7 @@ class Engine:
             home_resource="" if options.ray is None else f"node:{host}",
             shard_resource=options.shard_resource,
             durability=options.store,
+            key_file=None if options.key_file is None else options.key_file.absolute(),
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:

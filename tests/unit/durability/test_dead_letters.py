@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.durability.key_rings import ring
 
 from augenblick import limits
 from augenblick.durability.dead_letters import DeadLetterStore
@@ -15,9 +17,10 @@ from augenblick.durability.formats.dead_letters import (
     decode_line,
     encode_letter,
     parse_segment_number,
+    sealed_key,
     segment_name,
 )
-from augenblick.errors import StorageError
+from augenblick.errors import KeyMissing, StorageError
 
 
 def letter(number: int, reason: str = "late", **more: Any) -> dict[str, Any]:
@@ -149,3 +152,79 @@ def test_a_folder_that_cannot_be_made_is_an_error_of_the_world(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         DeadLetterStore(tmp_path / "file/dead-letters").append([letter(1)])
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join((folder / name).read_bytes() for name in sorted(os.listdir(folder)))
+
+
+def test_encrypted_letters_are_read_with_their_key_only(tmp_path: Path) -> None:
+    store = DeadLetterStore(tmp_path, keys=ring(1))
+    store.append([letter(1, event={"user": "grace"}), letter(2)])
+    store.append([letter(3, reason="no_user"), mark(2)])
+    store.close()
+    store = DeadLetterStore(tmp_path, keys=ring(1, seed=1))
+    store.append([letter(4)])
+    assert len(os.listdir(tmp_path)) == 1
+    assert ids(store) == ["l4", "l3", "l1"]
+    assert ids(store, reason="no_user") == ["l3"]
+    assert list(store.read(ids={"l1"})) == [letter(1, event={"user": "grace"})]
+    assert b"grace" not in everything(tmp_path)
+    assert b"dead_letter" not in everything(tmp_path)
+    with pytest.raises(KeyMissing, match=r"000000000001.ndjson is encrypted with key .*--key-file"):
+        ids(DeadLetterStore(tmp_path))
+    with pytest.raises(KeyMissing, match=r"keys.txt does not hold"):
+        ids(DeadLetterStore(tmp_path, keys=ring(2)))
+
+
+def test_encrypted_segments_rotate_and_count_what_they_drop(tmp_path: Path) -> None:
+    store = DeadLetterStore(tmp_path, keys=ring(1), segment_bytes_max=400, segments_max=3)
+    for number in range(40):
+        store.append([letter(number)])
+    assert len(os.listdir(tmp_path)) == 3
+    kept = ids(store)
+    assert kept[0] == "l39"
+    assert store.dropped == 40 - len(kept) > 20
+    assert all((tmp_path / name).stat().st_size <= 400 for name in os.listdir(tmp_path))
+
+
+def test_another_key_or_the_first_one_takes_over_what_is_there(tmp_path: Path) -> None:
+    plain = DeadLetterStore(tmp_path, segment_bytes_max=300)
+    for number in range(9):
+        plain.append([letter(number, event="grace")])
+    plain.close()
+    for keys in (ring(1), ring(1, 2), ring(2)):
+        store = DeadLetterStore(tmp_path, keys=keys)
+        store.reseal()
+        assert {sealed_key(one.read_bytes().split(b"\n")[0]) for one in tmp_path.iterdir()} == {
+            keys.newest
+        }
+        assert ids(store) == [f"l{number}" for number in range(8, -1, -1)]
+    assert b"grace" not in everything(tmp_path)
+
+
+def test_without_a_reseal_new_letters_go_to_a_segment_of_their_own(tmp_path: Path) -> None:
+    DeadLetterStore(tmp_path).append([letter(1)])
+    store = DeadLetterStore(tmp_path, keys=ring(1))
+    store.append([letter(2)])
+    assert len(os.listdir(tmp_path)) == 2
+    assert ids(store) == ["l2", "l1"]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_damaged_encrypted_segment_gives_the_other_lines(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    store = DeadLetterStore(tmp_path, keys=ring(1))
+    for number in range(20):
+        store.append([letter(number)])
+    store.close()
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    at = chance.randrange(data.index(b"\n") + 1, len(data))
+    data[at] ^= 1 << chance.randrange(8)
+    path.write_bytes(data[: chance.choice([len(data), len(data) - 5])])
+    again = DeadLetterStore(tmp_path, keys=ring(1))
+    found = ids(again)
+    assert len(found) >= 17
+    again.append([letter(99)])
+    assert ids(again) == ["l99", *found]

@@ -15,6 +15,7 @@ from augenblick.durability.formats.head import (
     Owner,
     UnknownFormat,
     decode_head,
+    encode_head,
 )
 from augenblick.durability.formats.manifest import PackKey
 from augenblick.durability.formats.names import CHECKPOINT_FOLDER, TEMPORARY, file_name
@@ -24,18 +25,27 @@ from augenblick.durability.formats.packs import (
     decode_index,
     encode_pack,
     index_bytes,
+    open_snapshot,
     snapshot_crc,
 )
+from augenblick.durability.formats.sealing import Cipher, KeyRing, find_cipher
 from augenblick.errors import CheckpointCorrupt, DirectoryForeign, StorageError
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """A pack that is there: its seed and where each unit's snapshot lies."""
+    """A pack that is there, by its head, and where each unit's snapshot lies.
 
-    key: PackKey
-    seed: int
+    `cipher`: None if it is not encrypted.
+    """
+
+    head: Head
     entries: dict[int, PackEntry]
+    cipher: Cipher | None = None
+
+    @property
+    def key(self) -> PackKey:
+        return (self.head.epoch, self.head.sequence)
 
     @property
     def name(self) -> str:
@@ -65,17 +75,26 @@ def write_file(files: Files, name: str, buffers: Sequence[bytes]) -> None:
     files.sync_folder(folder)
 
 
-def make_pack(files: Files, head: Head, snapshots: Sequence[tuple[int, int, bytes]]) -> Pack:
-    """A new pack of (unit, position, snapshot), durable; raises OSError."""
-    buffers, entries = encode_pack(head, snapshots)
-    key = (head.epoch, head.sequence)
-    pack = Pack(key, head.seed, {entry.unit: entry for entry in entries})
+def make_pack(
+    files: Files, head: Head, keys: KeyRing | None, snapshots: Sequence[tuple[int, int, bytes]]
+) -> Pack:
+    """A new pack of (unit, position, snapshot), durable, encrypted if there are keys; raises
+    OSError.
+    """
+    if keys is not None:
+        head = keys.mark(head)
+    first = encode_head(PACK_MAGIC, head)
+    cipher = find_cipher(keys, head, first, "a new pack")
+    buffers, entries = encode_pack(head, first, snapshots, cipher)
+    pack = Pack(head, {entry.unit: entry for entry in entries}, cipher)
     write_file(files, pack.name, buffers)
     return pack
 
 
-def load_pack(files: Files, key: PackKey, owner: Owner) -> Pack:
-    """A pack's index; raises CheckpointCorrupt, DirectoryForeign, StorageError or OSError."""
+def load_pack(files: Files, key: PackKey, owner: Owner, keys: KeyRing | None) -> Pack:
+    """A pack's index; raises CheckpointCorrupt, DirectoryForeign, KeyMissing, StorageError or
+    OSError.
+    """
     name = f"{CHECKPOINT_FOLDER}/{file_name(*key)}"
     place = files.locate(name)
     try:
@@ -84,24 +103,27 @@ def load_pack(files: Files, key: PackKey, owner: Owner) -> Pack:
         raise CheckpointCorrupt("the manifest names it, and it is gone", file=place) from None
     try:
         size = file.size()
-        head = decode_head(PACK_MAGIC, file.read(HEAD_bytes, 0))
+        first = file.read(HEAD_bytes, 0)
+        head = decode_head(PACK_MAGIC, first)
+        check_owner(place, head, owner)
+        cipher = find_cipher(keys, head, first, place)
         footer_at = max(size - FOOTER_bytes, 0)
         footer = file.read(FOOTER_bytes, footer_at)
-        index_at = footer_at - index_bytes(footer)
+        index_at = footer_at - index_bytes(footer, is_sealed=cipher is not None)
         if index_at < HEAD_bytes:
             raise Damage("the pack is too short for its index", footer_at)
-        entries = decode_index(head, file.read(footer_at - index_at, index_at), footer, size)
+        index = file.read(footer_at - index_at, index_at)
+        entries = decode_index(head, index, footer, size, cipher)
     except Damage as damage:
         raise CheckpointCorrupt(damage.reason, file=place, offset=damage.offset) from damage
     except UnknownFormat as error:
         raise StorageError(f"{place}: {error}") from error
     finally:
         file.close()
-    check_owner(place, head, owner)
     if (head.epoch, head.sequence) != key:
         reason = f"it was written as {file_name(head.epoch, head.sequence)}"
         raise CheckpointCorrupt(reason, file=place, offset=0)
-    return Pack(key, head.seed, {entry.unit: entry for entry in entries})
+    return Pack(head, {entry.unit: entry for entry in entries}, cipher)
 
 
 def read_snapshot(files: Files, pack: Pack, unit: int) -> bytes:
@@ -112,10 +134,16 @@ def read_snapshot(files: Files, pack: Pack, unit: int) -> bytes:
         data = file.read(entry.bytes, entry.offset)
     finally:
         file.close()
-    if snapshot_crc(pack.seed, unit, entry.offset, data) != entry.crc:
+    if snapshot_crc(pack.head.seed, unit, entry.offset, data) != entry.crc:
         reason = f"the snapshot of key group {unit} fails its checksum"
         raise CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
-    return data
+    if pack.cipher is None:
+        return data
+    opened = open_snapshot(pack.cipher, entry, data)
+    if opened is None:
+        reason = f"the snapshot of key group {unit} is not what was encrypted"
+        raise CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
+    return opened
 
 
 def check_owner(place: str, head: Head, owner: Owner) -> None:

@@ -29,6 +29,7 @@ from augenblick.durability.formats.manifest import (
     encode_manifest,
 )
 from augenblick.durability.formats.names import CHECKPOINT_FOLDER, TEMPORARY, parse_file_name
+from augenblick.durability.formats.sealing import KeyRing
 from augenblick.errors import CheckpointCorrupt, JournalFenced, OurError, StorageError, StorageFull
 
 _MANIFEST: Final = f"{CHECKPOINT_FOLDER}/manifest"
@@ -41,6 +42,9 @@ class Checkpoint:
     The caller holds the directory's lock. `add`, `confirm` and `forget` belong to one thread and
     wait for nothing; `open`, `commit` and `read` to another. `positions` and what follows from it
     is what the manifest on disk says, and changes only in `commit`.
+
+    With `keys` each new pack and manifest is encrypted with the newest of them, and packs that are
+    not are written anew, one with each commit.
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class Checkpoint:
         files: Files,
         owner: Owner,
         *,
+        keys: KeyRing | None = None,
         pack_bytes_max: int = limits.checkpoint_pack_bytes_max,
         live_share_min: float = limits.checkpoint_live_share_min,
     ) -> None:
         self._files = files
         self._owner = owner
+        self._keys = keys
         self._pack_bytes_max = pack_bytes_max
         self._live_share_min = live_share_min
         self._epoch = 0
@@ -93,7 +99,7 @@ class Checkpoint:
     def open(self, epoch: int) -> None:
         """Load manifest and indexes and remove files that no manifest names.
 
-        Raises CheckpointCorrupt, DirectoryForeign, JournalFenced or StorageError.
+        Raises CheckpointCorrupt, DirectoryForeign, JournalFenced, KeyMissing or StorageError.
         """
         try:
             self._files.make_folder(CHECKPOINT_FOLDER)
@@ -166,7 +172,7 @@ class Checkpoint:
         place = self._files.locate(_MANIFEST)
         file = self._files.open(_MANIFEST)
         try:
-            head, places = decode_manifest(file.read(file.size(), 0))
+            head, places = decode_manifest(file.read(file.size(), 0), self._keys, place)
         except Damage as damage:
             raise CheckpointCorrupt(damage.reason, file=place, offset=damage.offset) from damage
         except UnknownFormat as error:
@@ -176,7 +182,9 @@ class Checkpoint:
         check_owner(place, head, self._owner)
         if head.epoch >= epoch:
             raise JournalFenced(f"{place} is of a later owner than {epoch}")
-        packs = {key: load_pack(self._files, key, self._owner) for key in _keys(places)}
+        packs = {
+            key: load_pack(self._files, key, self._owner, self._keys) for key in _packs(places)
+        }
         for unit, (key, _) in places.items():
             if unit not in packs[key].entries:
                 reason = f"key group {unit} is not in {packs[key].name}"
@@ -210,7 +218,9 @@ class Checkpoint:
             self._places[unit] = self._places[unit]._replace(position=position)
 
     def _gather(self) -> None:
-        """Take what is left of the emptiest pack over to the next one, if it is little."""
+        """Take what is left of one pack over to the next: of one that is not under the newest key,
+        else of the emptiest, if it is little.
+        """
         live = dict.fromkeys(self._packs, 0)
         for unit, (key, _) in self._places.items():
             live[key] += self._packs[key].entries[unit].bytes
@@ -219,8 +229,10 @@ class Checkpoint:
             for key, pack in self._packs.items()
             if live[key]
         }
-        emptiest = min(shares, key=lambda key: shares[key], default=None)
-        if emptiest is None or shares[emptiest] >= self._live_share_min:
+        newest = self._keys.newest if self._keys is not None else 0
+        strange = [key for key in shares if newest and self._packs[key].head.key != newest]
+        emptiest = min(strange or shares, key=lambda key: shares[key], default=None)
+        if emptiest is None or not (strange or shares[emptiest] < self._live_share_min):
             return
         pack = self._packs[emptiest]
         self._filling = {
@@ -233,7 +245,7 @@ class Checkpoint:
         if not self._filling:
             return
         snapshots = [(unit, *found) for unit, found in self._filling.items()]
-        pack = make_pack(self._files, self._next_head(), snapshots)
+        pack = make_pack(self._files, self._next_head(), self._keys, snapshots)
         self._packs[pack.key] = pack
         for unit, position, _ in snapshots:
             self._places[unit] = Place(pack.key, position)
@@ -242,14 +254,15 @@ class Checkpoint:
     def _write_manifest(self) -> None:
         if self._places != self._written:
             self._put_manifest()
-        live = _keys(self._written)
+        live = _packs(self._written)
         for key in [key for key in self._packs if key not in live]:
             self._files.remove(self._packs[key].name)
             del self._packs[key]
 
     def _put_manifest(self) -> None:
         places = dict(self._places)
-        write_file(self._files, _MANIFEST, [encode_manifest(self._next_head(), places)])
+        data = encode_manifest(self._next_head(), places, self._keys)
+        write_file(self._files, _MANIFEST, [data])
         self._written = places
 
     def _next_head(self) -> Head:
@@ -263,5 +276,5 @@ class Checkpoint:
         return StorageError(f"{place}: {error.strerror or error}")
 
 
-def _keys(places: Mapping[int, Place]) -> set[PackKey]:
+def _packs(places: Mapping[int, Place]) -> set[PackKey]:
     return {place.pack for place in places.values()}

@@ -5,9 +5,9 @@
 Little endian. These places and sizes hold for every version to come, so that a reader can always
 tell a damaged file from one it is too old for. The map has `cluster`, `name` (the shard's), `plan`
 (hash), `semantics` (version of the rules), `epoch`, `sequence` and `key`: the id of the key under
-which the file is encrypted; 0: it is not, the only value this version knows. A segment adds `start`
-(position of its first record), `durable` (known durable when it was made) and `size` (bytes it was
-made with); a manifest adds its counts.
+which the file is encrypted; 0: it is not. An encrypted file adds `salt` (16 random bytes); a
+segment `start` (position of its first record), `durable` (known durable when it was made) and
+`size` (bytes it was made with); a manifest its counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ JOURNAL_MAGIC: Final = b"AUGB-JNL"
 PACK_MAGIC: Final = b"AUGB-PCK"
 MANIFEST_MAGIC: Final = b"AUGB-MAN"
 _FIXED: Final = struct.Struct("<8sHHI")
-_NOT_ENCRYPTED: Final = 0
 
 
 class UnknownFormat(Exception):
@@ -50,12 +49,16 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A file's head; `numbers` are the kind's own."""
+    """A file's head; `numbers` are the kind's own. `key`: id of a key, 0: it is not encrypted;
+    `salt`: empty then.
+    """
 
     owner: Owner
     epoch: int
     sequence: int
     numbers: Mapping[str, int] = field(default_factory=dict)
+    key: int = 0
+    salt: bytes = b""
 
     @property
     def seed(self) -> int:
@@ -73,7 +76,8 @@ def encode_head(magic: bytes, head: Head) -> bytes:
             "semantics": head.owner.semantics,
             "epoch": head.epoch,
             "sequence": head.sequence,
-            "key": _NOT_ENCRYPTED,
+            "key": head.key,
+            **({"salt": head.salt} if head.key else {}),
             **head.numbers,
         }
     )
@@ -100,13 +104,21 @@ def decode_head(magic: bytes, data: bytes, *numbers: str) -> Head:
         raise UnknownFormat(f"format {version}; this version reads {FORMAT_VERSION}")
     try:
         content: dict[str, Any] = msgpack.unpackb(body[:count])
-        if content["key"] != _NOT_ENCRYPTED:
-            raise UnknownFormat(f"encrypted with key {content['key']}")
         owner = Owner(content["cluster"], content["name"], content["plan"], content["semantics"])
-        values = {name: int(content[name]) for name in numbers}
-        return Head(owner, int(content["epoch"]), int(content["sequence"]), values)
+        epoch, sequence, key = (_whole(content[name]) for name in ("epoch", "sequence", "key"))
+        values = {name: _whole(content[name]) for name in numbers}
+        salt = content["salt"] if key else b""
+        if not isinstance(salt, bytes):
+            raise TypeError("the salt is no bytes")
+        return Head(owner, epoch, sequence, values, key, salt)
     except (ValueError, KeyError, TypeError, msgpack.UnpackException) as error:
         raise Damage(f"the head holds no head: {error}") from error
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number")
+    return value
 
 
 def _crc(magic: bytes, version: int, count: int, body: bytes) -> int:

@@ -4,7 +4,8 @@
     | u32 crc32c
 
 Little endian; the head's `packs` and `units` count them. A unit's position may be later than that
-in the pack: nothing of it has changed since.
+in the pack: nothing of it has changed since. In an encrypted manifest all between head and checksum
+is sealed, with the number 0.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from augenblick.durability.formats.head import (
     decode_head,
     encode_head,
 )
+from augenblick.durability.formats.sealing import KeyRing, TAG_bytes, find_cipher
 
 _PACK: Final = struct.Struct("<QQ")
 _UNIT: Final = struct.Struct("<IIQ")
@@ -37,8 +39,8 @@ class Place(NamedTuple):
     position: int
 
 
-def encode_manifest(head: Head, places: Mapping[int, Place]) -> bytes:
-    """The file's bytes; `head.numbers` are set here."""
+def encode_manifest(head: Head, places: Mapping[int, Place], keys: KeyRing | None = None) -> bytes:
+    """The file's bytes; `head.numbers` are set here, and with keys its key."""
     packs = sorted({place.pack for place in places.values()})
     index = {pack: number for number, pack in enumerate(packs)}
     full = Head(head.owner, head.epoch, head.sequence, {"packs": len(packs), "units": len(places)})
@@ -47,21 +49,36 @@ def encode_manifest(head: Head, places: Mapping[int, Place]) -> bytes:
         for unit, place in sorted(places.items())
     ]
     body = b"".join([*(_PACK.pack(*pack) for pack in packs), *units])
-    return encode_head(MANIFEST_MAGIC, full) + body + _CRC.pack(checksum(body, head.seed))
+    if keys is not None:
+        full = keys.mark(full)
+    first = encode_head(MANIFEST_MAGIC, full)
+    cipher = find_cipher(keys, full, first, "a new manifest")
+    if cipher is not None:
+        body = cipher.seal(0, body)
+    return first + body + _CRC.pack(checksum(body, head.seed))
 
 
-def decode_manifest(data: bytes) -> tuple[Head, dict[int, Place]]:
-    """A file's head and places; raises Damage or UnknownFormat."""
+def decode_manifest(
+    data: bytes, keys: KeyRing | None = None, place: str = "a manifest"
+) -> tuple[Head, dict[int, Place]]:
+    """A file's head and places; raises Damage, UnknownFormat or KeyMissing."""
     head = decode_head(MANIFEST_MAGIC, data, "packs", "units")
-    units_at = HEAD_bytes + head.numbers["packs"] * _PACK.size
-    crc_at = units_at + head.numbers["units"] * _UNIT.size
+    cipher = find_cipher(keys, head, data[:HEAD_bytes], place)
+    units_at = head.numbers["packs"] * _PACK.size
+    body_bytes = units_at + head.numbers["units"] * _UNIT.size
+    crc_at = HEAD_bytes + body_bytes + (TAG_bytes if cipher is not None else 0)
     if len(data) != crc_at + _CRC.size:
         raise Damage("the manifest has a wrong length", len(data))
-    if checksum(data[HEAD_bytes:crc_at], head.seed) != _CRC.unpack_from(data, crc_at)[0]:
+    body = data[HEAD_bytes:crc_at]
+    if checksum(body, head.seed) != _CRC.unpack_from(data, crc_at)[0]:
         raise Damage("the manifest fails its checksum", HEAD_bytes)
-    packs: list[PackKey] = list(_PACK.iter_unpack(data[HEAD_bytes:units_at]))
-    places = {
-        unit: Place(packs[number], position)
-        for unit, number, position in _UNIT.iter_unpack(data[units_at:crc_at])
-    }
-    return head, places
+    if cipher is not None:
+        opened = cipher.open(0, body)
+        if opened is None:
+            raise Damage("the manifest is not what was encrypted", HEAD_bytes)
+        body = opened
+    packs: list[PackKey] = list(_PACK.iter_unpack(body[:units_at]))
+    units = list(_UNIT.iter_unpack(body[units_at:]))
+    if any(number >= len(packs) for _, number, _ in units):
+        raise Damage("the manifest names a pack that it does not list", HEAD_bytes)
+    return head, {unit: Place(packs[number], position) for unit, number, position in units}

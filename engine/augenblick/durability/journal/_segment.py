@@ -15,8 +15,8 @@ from augenblick.durability.formats.checksum import Damage
 from augenblick.durability.formats.frames import (
     Frame,
     FRAME_bytes,
+    Sealer,
     encode_frame,
-    framed_bytes,
     parse_frame,
     peek_frame,
     search_frames,
@@ -36,6 +36,7 @@ from augenblick.durability.formats.names import (
     file_name,
     parse_file_name,
 )
+from augenblick.durability.formats.sealing import Cipher, KeyRing, find_cipher
 from augenblick.errors import DirectoryForeign, JournalCorrupt, StorageError
 
 _READ_bytes: Final = 1024 * 1024
@@ -47,11 +48,12 @@ class Segment:
     """A segment's name and what its head says; positions count over the whole journal.
 
     `start` is the position of the first record; `durable` was known durable when the segment was
-    made; `size` is the bytes of the file then.
+    made; `size` is the bytes of the file then. `cipher`: None if it is not encrypted.
     """
 
     name: str
     head: Head
+    cipher: Cipher | None = None
 
     @property
     def start(self) -> int:
@@ -84,10 +86,12 @@ class End:
     torn_bytes: int
 
 
-def load_segments(files: Files, owner: Owner) -> list[Segment]:
-    """All segments in order; raises JournalCorrupt, DirectoryForeign or StorageError."""
+def load_segments(files: Files, owner: Owner, keys: KeyRing | None) -> list[Segment]:
+    """All segments in order; raises JournalCorrupt, DirectoryForeign, KeyMissing or
+    StorageError.
+    """
     names = [name for name in files.list(JOURNAL_FOLDER) if parse_file_name(name)]
-    segments = [_load(files, f"{JOURNAL_FOLDER}/{name}", owner) for name in names]
+    segments = [_load(files, f"{JOURNAL_FOLDER}/{name}", owner, keys) for name in names]
     for before, after in pairwise(segments):
         if before.start > after.start or before.head.sequence >= after.head.sequence:
             reason = f"it begins before {before.name}"
@@ -98,19 +102,24 @@ def load_segments(files: Files, owner: Owner) -> list[Segment]:
 def make_segment(
     files: Files,
     head: Head,
+    keys: KeyRing | None,
     frames: Iterable[Frame] = (),
-) -> tuple[Segment, File]:
+) -> tuple[Segment, File, Sealer | None]:
     """A new segment, durable and under its name, which holds the frames; raises OSError.
 
-    The caller has made all below the head's `durable` durable, except for the frames.
+    It is encrypted if the head has a key; then a sealer for what follows comes with it. The caller
+    has made all below the head's `durable` durable, except for the frames.
     """
-    segment = Segment(f"{JOURNAL_FOLDER}/{file_name(head.epoch, head.sequence)}", head)
+    name = f"{JOURNAL_FOLDER}/{file_name(head.epoch, head.sequence)}"
     temporary = f"{JOURNAL_FOLDER}/{TEMPORARY}{file_name(head.epoch, head.sequence)}"
     buffers = [encode_head(JOURNAL_MAGIC, head)]
+    cipher = find_cipher(keys, head, buffers[0], files.locate(name))
+    segment = Segment(name, head, cipher)
+    sealer = Sealer(cipher) if cipher is not None else None
     position = segment.start
     for frame in frames:
         parts = (frame.body,) if frame.body else ()
-        position = encode_frame(buffers, head.seed, position, segment.start, parts)
+        position = encode_frame(buffers, head.seed, position, segment.start, parts, sealer)
     file = files.create(temporary)
     try:
         file.allocate(segment.size)
@@ -124,7 +133,7 @@ def make_segment(
             with contextlib.suppress(OSError):
                 files.remove(temporary)
         raise
-    return segment, file
+    return segment, file, sealer
 
 
 def read_frames(file: File, segment: Segment, position: int, until: int) -> Iterator[Frame]:
@@ -141,7 +150,7 @@ def read_frames(file: File, segment: Segment, position: int, until: int) -> Iter
             data, at = file.read(max(size, _READ_bytes), segment.offset(position)), 0
         if not size or size > len(data):
             return
-        frame = parse_frame(data, at, size, seed, position)
+        frame = parse_frame(data, at, size, seed, position, segment.cipher)
         if frame is None:
             return
         yield frame
@@ -182,8 +191,8 @@ def find_end(files: Files, segment: Segment) -> End:
 
 
 def carried_bytes(frames: Iterable[Frame]) -> int:
-    """What the frames take in a segment."""
-    return sum(framed_bytes(len(frame.body)) for frame in frames)
+    """What the frames take in a segment of the same kind, encrypted or not."""
+    return sum(frame.end - frame.position for frame in frames)
 
 
 def _written_end(file: File, offset: int, size: int) -> int:
@@ -197,7 +206,7 @@ def _written_end(file: File, offset: int, size: int) -> int:
     return offset
 
 
-def _load(files: Files, name: str, owner: Owner) -> Segment:
+def _load(files: Files, name: str, owner: Owner, keys: KeyRing | None) -> Segment:
     place = files.locate(name)
     file = files.open(name)
     try:
@@ -213,7 +222,7 @@ def _load(files: Files, name: str, owner: Owner) -> Segment:
     if (head.owner.cluster, head.owner.name) != (owner.cluster, owner.name):
         text = f"belongs to {head.owner.name} of cluster {head.owner.cluster}"
         raise DirectoryForeign(f"{place} {text}, not to {owner.name} of {owner.cluster}")
-    segment = Segment(name, head)
+    segment = Segment(name, head, find_cipher(keys, head, data, place))
     if file_name(head.epoch, head.sequence) != name.rpartition("/")[2]:
         reason = f"it was written as {file_name(head.epoch, head.sequence)}"
         raise JournalCorrupt(reason, file=place, offset=0)

@@ -15,9 +15,15 @@ from typing import Final, Literal
 
 from augenblick import limits
 from augenblick.durability.disk import File, Files, is_full
-from augenblick.durability.formats.frames import encode_frame, framed_bytes
+from augenblick.durability.formats.frames import (
+    SEALED_bytes,
+    Sealer,
+    encode_frame,
+    framed_bytes,
+)
 from augenblick.durability.formats.head import Head, HEAD_bytes, Owner
 from augenblick.durability.formats.names import JOURNAL_FOLDER, TEMPORARY
+from augenblick.durability.formats.sealing import KeyRing
 from augenblick.durability.journal._segment import (
     End,
     Segment,
@@ -50,6 +56,9 @@ class SegmentJournal:
 
     `fsync`: what is durable survives the machine. `os`: it survives the process; the machine's loss
     takes what came after the last `sync` (a full segment is synced too).
+
+    With `keys` each new segment is encrypted with the newest of them, but for the one that takes
+    over what lay unencrypted at the end of the last: its records keep their places.
     """
 
     def __init__(
@@ -58,6 +67,7 @@ class SegmentJournal:
         owner: Owner,
         *,
         durability: Durability = "fsync",
+        keys: KeyRing | None = None,
         segment_bytes: int = limits.journal_segment_bytes,
         commit_bytes_max: int = limits.journal_commit_bytes_max,
         pending_bytes_max: int = limits.journal_pending_bytes_max,
@@ -65,11 +75,14 @@ class SegmentJournal:
         self._files = files
         self._owner = owner
         self._syncs_each_commit = durability == "fsync"
+        self._keys = keys
+        self._sealed_bytes = 0 if keys is None else SEALED_bytes  # what encryption adds to a body
         self._segment_bytes = segment_bytes
         self._commit_bytes_max = commit_bytes_max
         self._pending_bytes_max = pending_bytes_max
         self._segments: list[Segment] = []
         self._file: File | None = None
+        self._sealer: Sealer | None = None
         self._epoch = 0
         self._sequence = 0
         self._position = 0
@@ -114,7 +127,7 @@ class SegmentJournal:
         if waiting and waiting + body_bytes > self._pending_bytes_max:
             raise StorageFull(f"{waiting} bytes wait for {self._files.locate(JOURNAL_FOLDER)}")
         self._pending.append(whole)
-        self._position += framed_bytes(body_bytes)
+        self._position += framed_bytes(body_bytes + self._sealed_bytes)
         return self._position
 
     def roll(self, owner: Owner) -> None:
@@ -134,7 +147,7 @@ class SegmentJournal:
             buffers: list[bytes] = []
             seed, end = self._segments[-1].head.seed, self._durable
             for parts in self._batch:
-                end = encode_frame(buffers, seed, end, self._synced, parts)
+                end = encode_frame(buffers, seed, end, self._synced, parts, self._sealer)
             file.write(buffers, self._segments[-1].offset(self._durable))
         except OSError as error:
             raise self._failed(error) from error
@@ -191,7 +204,7 @@ class SegmentJournal:
         for name in files.list(JOURNAL_FOLDER):
             if name.startswith(TEMPORARY):
                 files.remove(f"{JOURNAL_FOLDER}/{name}")
-        segments = load_segments(files, self._owner)
+        segments = load_segments(files, self._owner, self._keys)
         last = segments[-1] if segments else None
         if last is not None and last.head.epoch >= epoch:
             raise JournalFenced(f"{files.locate(last.name)} is of another owner than {epoch}")
@@ -202,8 +215,11 @@ class SegmentJournal:
         self._epoch = epoch
         self._sequence = last.head.sequence if last is not None else 0
         room = HEAD_bytes + carried_bytes(found.frames)
-        head = self._next_head(found.durable, found.position, room)
-        segment, self._file = make_segment(files, head, found.frames)
+        is_plain = last is not None and last.cipher is None and bool(found.frames)
+        head = self._next_head(found.durable, found.position, room, is_plain=is_plain)
+        made = make_segment(files, head, self._keys, found.frames)
+        segment, self._file, self._sealer = made
+        self._must_roll = is_plain and self._keys is not None
         self._position = self._durable = self._synced = found.position
         self._segments = [*segments, segment]
         torn = None
@@ -236,7 +252,8 @@ class SegmentJournal:
     def _take(self) -> int:
         """Fill the batch with what fits; returns its bytes."""
         batch, pending = self._batch, self._pending
-        size = sum(framed_bytes(sum(map(len, parts))) for parts in batch)
+        more = self._sealed_bytes
+        size = sum(framed_bytes(sum(map(len, parts)) + more) for parts in batch)
         while pending:
             first = pending[0]
             if isinstance(first, Owner):
@@ -245,11 +262,11 @@ class SegmentJournal:
                 self._owner = first
                 self._must_roll = True
             else:
-                more = framed_bytes(sum(map(len, first)))
-                if size and size + more > self._commit_bytes_max:
+                first_bytes = framed_bytes(sum(map(len, first)) + more)
+                if size and size + first_bytes > self._commit_bytes_max:
                     break
                 batch.append(first)
-                size += more
+                size += first_bytes
             pending.popleft()
         return size
 
@@ -261,19 +278,20 @@ class SegmentJournal:
         if self._synced < self._durable:
             self._sync(self._durable)  # the next head says that all before it is durable
         head = self._next_head(self._durable, self._durable, HEAD_bytes + size)
-        segment, file = make_segment(self._files, head)
+        segment, file, sealer = make_segment(self._files, head, self._keys)
         self.close()
         self._segments.append(segment)
-        self._file = file
+        self._file, self._sealer = file, sealer
         self._must_roll = False
         self._cut(last, self._durable)
         return file
 
-    def _next_head(self, start: int, durable: int, room: int) -> Head:
+    def _next_head(self, start: int, durable: int, room: int, *, is_plain: bool = False) -> Head:
         self._sequence += 1
         size = max(self._segment_bytes, room)
         numbers = {"start": start, "durable": durable, "size": size}
-        return Head(self._owner, self._epoch, self._sequence, numbers)
+        head = Head(self._owner, self._epoch, self._sequence, numbers)
+        return head if self._keys is None or is_plain else self._keys.mark(head)
 
     def _cut(self, segment: Segment, position: int) -> None:
         """Give back the room behind the last position that is read of a segment."""
