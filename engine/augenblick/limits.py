@@ -215,6 +215,7 @@ actor_call_seconds_max: Final = 10.0  # a call of a custom class; then its proce
 actor_waiting_events_max: Final = 50_000  # per shard and trigger; the oldest leave, counted
 
 # times between the engine's own processes
+catch_up_ms_max: Final = 3_600_000  # an hour's stand of the clock: no client buffers longer
 gateway_absent_ms_max: Final = 10_000  # a gateway that is away holds the clock for so long
 heartbeat_ms: Final = 1_000  # status of each process to the coordinator
 shard_lost_ms: Final = 200  # a shard whose connection broke may come back before it is replaced

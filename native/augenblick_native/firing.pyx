@@ -32,6 +32,7 @@ from augenblick_native.window cimport event_group
 cdef enum:
     # different firings of one trigger and user at one instant whose k is kept
     EQUAL_FIRINGS_MAX = 64
+    ROW_TIMED = 4                   # beside ROW_APPROXIMATE and ROW_SHADOW: time decided it
 
 cdef struct FiredHead:              # a cell: then Counted items for the latest time
     int64_t left_ms                 # time of the last one that left; NO_TIME_MS
@@ -101,6 +102,7 @@ cdef Row new_row(Machine* machine) noexcept nogil:
     row.start_ms = NO_TIME_MS
     row.end_ms = NO_TIME_MS
     if machine.due_ms != NO_TIME_MS:
+        row.flags = ROW_TIMED
         rise = releasing(machine)
         row.record = rise.record if rise != NULL else -1
         if rise != NULL and machine.ingest_is_now:
@@ -303,7 +305,7 @@ cdef void fire(
         if session != NULL:
             row.start_ms = session.start_ms
     pack_body(machine, rule, event, match, &group, &moment)
-    row.flags = (ROW_APPROXIMATE if moment.approximate else 0) | (ROW_SHADOW if rule.shadow else 0)
+    row.flags |= (ROW_APPROXIMATE if moment.approximate else 0) | (ROW_SHADOW if rule.shadow else 0)
     put_row(machine, &row)
 
 

@@ -3,11 +3,12 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.serve_process import COMMAND, Receiver, Serve, serving
+from tests.integration.serve_process import COMMAND, Receiver, Serve, run, serving
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -18,6 +19,14 @@ features:
   views: {count: view, over: lifetime}
 triggers:
   third_view: {event: view, when: views == 3, then: hook}
+actions:
+  hook: {webhook: "URL"}
+"""
+CARTS = """
+plan: carts
+time: {lateness: 0ms, idle: 200ms}
+triggers:
+  left: {sequence: [cart, {not: buy}], within: 3s, then: hook}
 actions:
   hook: {webhook: "URL"}
 """
@@ -92,6 +101,30 @@ def _other_settings_are_refused(plan: str, data: Path, shop: Serve) -> None:
         )
         assert done.returncode == 2, done.stderr
         assert text in done.stderr
+
+
+def test_after_a_start_buffered_events_come_before_timers_that_were_due(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    plan, data = tmp_path / "carts.yaml", tmp_path / "data"
+    plan.write_text(CARTS.replace("URL", receiver.url))
+    with serving(str(plan), data) as shop:
+        begin_ms = int(time.time() * 1000)
+        cart = {"event": "cart", "time": begin_ms}
+        assert shop.post([{"user": "ann", **cart}, {"user": "bob", **cart}])["accepted"] == 2
+    assert receiver.got == []
+    with serving(str(plan), data, "--catch-up", "5s") as shop:
+        until_ms = shop.wait_for(lambda: shop.ask("/v1/status")["catch_up_until_ms"])
+        assert "catching up until" in run("status", "--engine", shop.http, "--data", str(data))
+        buy = {"user": "bob", "event": "buy", "time": begin_ms + 1000}
+        assert shop.post([buy])["accepted"] == 1  # buffered while the engine was away
+        shop.wait_for(lambda: receiver.got)
+        [firing] = receiver.got
+        assert (firing["user"], firing["time"]) == ("ann", begin_ms + 3000)
+        assert firing["fired_at"] >= until_ms
+        assert abs(firing["late_by"] - (firing["fired_at"] - firing["time"])) < 1500
+        assert shop.wait_for(lambda: shop.ask("/v1/status")["catch_up_until_ms"] is None)
+        assert shop.ask("/v1/status")["counters"]["late"] == 0
 
 
 def test_without_durability_a_killed_shard_begins_anew(

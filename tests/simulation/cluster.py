@@ -177,7 +177,6 @@ class Client:
 
     def __init__(self, cluster: "Cluster", chunks: Sequence[bytes], window: int) -> None:
         self.acked: set[int] = set()
-        self.last_from_ms = 0.0  # the last chunk, with the end, is not sent before
         self._cluster = cluster
         self._chunks = chunks
         self._window = window
@@ -210,8 +209,7 @@ class Client:
             (n for n in range(len(self._chunks)) if n not in self.acked), default=len(self._chunks)
         )
         while self._sent < min(len(self._chunks), first_open + self._window):
-            is_last = self._sent == len(self._chunks) - 1
-            if gateway.is_paused or (is_last and world.now_ms < self.last_from_ms):
+            if gateway.is_paused:
                 break
             self._send(gateway, self._sent)
             self._sent += 1
@@ -229,6 +227,10 @@ class Client:
 class Cluster:
     """The engine, its client and its target; `received` is what the target has accepted."""
 
+    is_event_clock = True
+    catch_up_ms = 0
+    start_ms = START_MS
+
     def __init__(
         self, world: World, program: Program, shards: int, chunks: Sequence[bytes], window: int
     ) -> None:
@@ -244,7 +246,11 @@ class Cluster:
             self.restart(name)
         for index in range(shards):
             self.start_shard(index, int(world.now_ms))
-        self.client = Client(self, chunks, window)
+        self.client = self.make_client(chunks, window)
+
+    def make_client(self, chunks: Sequence[bytes], window: int) -> Any:
+        """Whoever sends the events; it is told of acks."""
+        return Client(self, chunks, window)
 
     @property
     def restartable(self) -> list[str]:
@@ -258,7 +264,7 @@ class Cluster:
             return
         self.world.nodes[name].crash()
         if name in self.restartable:
-            self.world.later(self.world.between(START_MS), lambda: self.restart(name))
+            self.world.later(self.world.between(self.start_ms), lambda: self.restart(name))
 
     def restart(self, name: str) -> None:
         """A new incarnation of a process."""
@@ -277,7 +283,7 @@ class Cluster:
         self._epochs[index] += 1
         core = ShardCore(
             self._program,
-            Kernel(self._program, stamp_ingest=True, source=name),
+            Kernel(self._program, stamp_ingest=self.is_event_clock, source=name),
             index=index,
             incarnation=incarnation,
             epoch=self._epochs[index],
@@ -305,7 +311,8 @@ class Cluster:
     def _make(self, name: str, incarnation: int) -> Node:
         program, world = self._program, self.world
         if name == "coordinator":
-            layout = Layout(self._shards, 1, tuple(self._hosts), is_event_clock=True)
+            hosts = tuple(self._hosts)
+            layout = Layout(self._shards, 1, hosts, is_event_clock=self.is_event_clock)
             coordinator = CoordinatorCore(program, layout, incarnation=incarnation)
             return CoordinatorNode(world, name, coordinator, "coordinator", incarnation)
         if name == "delivery":
@@ -319,7 +326,8 @@ class Cluster:
             lateness_ms=program.lateness_ms,
             idle_ms=program.idle_ms,
             future_ms=program.future_ms,
-            is_event_clock=True,
+            is_event_clock=self.is_event_clock,
+            catch_up_ms=self.catch_up_ms,
         )
         gateway = GatewayCore(name, incarnation, Router(program, HASH_KEY), rules)
         return GatewayNode(world, name, gateway, "gateway", incarnation)

@@ -35,7 +35,6 @@ from augenblick.plan.program import Program
 COMMIT_MS = (0.1, 8.0)
 SLOW_COMMIT_MS = 120.0
 RETRY_MS = 40.0
-FAULTS_MS = 2500.0  # all faults of a story are over by then
 _EVENT_ID = re.compile(rb"\xa2id.(e\d+)")
 
 
@@ -189,9 +188,6 @@ class DurableCluster(Cluster):
             for index, (low, high) in enumerate(even_ranges(shards))
         ]
         super().__init__(world, program, shards, chunks, window)
-        # The end moves the clock past all lateness: what a later gateway got again would be late at
-        # a shard that has not had it. It comes when the faults are over.
-        self.client.last_from_ms = world.now_ms + FAULTS_MS
 
     def crash(self, name: str) -> None:
         """A shard's disk sees the end of its process, or of its machine."""
@@ -207,12 +203,12 @@ class DurableCluster(Cluster):
             node = self.world.nodes[name]
             if isinstance(node, DurableShardNode) and node.is_alive:
                 node.disk.files.crash_machine()
-                delay_ms = self.world.between(START_MS)
+                delay_ms = self.world.between(self.start_ms)
                 index = node.core.index
-                self.world.later(delay_ms, lambda one=index: self._start_again(one))
+                self.world.later(delay_ms, lambda one=index: self._start_again(one, True))
             super().crash(name)
 
-    def start_shard(self, index: int, incarnation: int) -> None:
+    def start_shard(self, index: int, incarnation: int, is_start: bool = False) -> None:
         """The next owner of the directory, unless the one before still lives."""
         name, disk = shard_name(index), self.disks[index]
         before = self.world.nodes.get(name)
@@ -223,7 +219,7 @@ class DurableCluster(Cluster):
         keys = keys_of_owner(self.key_seed, disk.epoch)
         checkpoint = Checkpoint(disk.files, owner, keys=keys, pack_bytes_max=8_000)
         journal = SegmentJournal(disk.files, owner, keys=keys, segment_bytes=8_192)
-        kernel = Kernel(self._program, stamp_ingest=True, source=name)
+        kernel = Kernel(self._program, stamp_ingest=self.is_event_clock, source=name)
         core = ShardCore(
             self._program,
             kernel,
@@ -231,6 +227,7 @@ class DurableCluster(Cluster):
             incarnation=incarnation,
             epoch=disk.epoch,
             address=f"{name}@{incarnation}",
+            is_start=is_start and not self.is_event_clock,
         )
         try:
             checkpoint.open(disk.epoch)
@@ -246,7 +243,7 @@ class DurableCluster(Cluster):
                 raise
             self._fail(disk)
             delay_ms = self.world.between(START_MS)
-            self.world.later(delay_ms, lambda: self._start_again(index))
+            self.world.later(delay_ms, lambda: self._start_again(index, is_start))
             return
         disk.recoveries += 1
         disk.replayed += replay.applied
@@ -257,8 +254,8 @@ class DurableCluster(Cluster):
         node.dial("coordinator", "coordinator")
         node.carry_out(core.on_recovered(self.world.now_ms))
 
-    def _start_again(self, index: int) -> None:
-        self.start_shard(index, int(self.world.now_ms))
+    def _start_again(self, index: int, is_start: bool) -> None:
+        self.start_shard(index, int(self.world.now_ms), is_start)
 
     def _fail(self, disk: ShardDisk) -> None:
         disk.files.failing_syncs = 0

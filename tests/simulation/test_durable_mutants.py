@@ -9,6 +9,7 @@ from tests.simulation.durable import DurableCluster
 from tests.simulation.test_durable import PLAN, hurry, live
 
 from augenblick.core.effects import Append, Send
+from augenblick.core.gateway_begin import Begin, GatewayBegin
 from augenblick.core.outbox import Outbox
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_panes import ShardPanes
@@ -86,6 +87,17 @@ def _drops_what_is_held(monkeypatch: Patch) -> None:
     monkeypatch.setattr(ShardCore, "_take_held", forgetful)
 
 
+def _begins_at_the_largest(monkeypatch: Patch) -> None:
+    """What one shard has still to get again is late there."""
+    begin = GatewayBegin.begin
+
+    def largest(self: GatewayBegin, shards: Any, now_ms: int) -> Any:
+        made = begin(self, shards, now_ms)
+        return made and Begin(made.line_ms, made.line_ms, made.rose_ms)
+
+    monkeypatch.setattr(GatewayBegin, "begin", largest)
+
+
 @pytest.mark.parametrize(
     "plant",
     [
@@ -98,6 +110,7 @@ def _drops_what_is_held(monkeypatch: Patch) -> None:
         _loses_what_was_to_leave,
         _truncates_too_early,
         _drops_what_is_held,
+        _begins_at_the_largest,
     ],
 )
 def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch], None]) -> None:

@@ -11,6 +11,7 @@ from tests.unit.core.test_shard_replay import hurry, same, story_program
 from augenblick.binding.kernel import Kernel
 from augenblick.core import shard, shard_replay
 from augenblick.core.shard import ShardCore
+from augenblick.core.shard_late import LateTimers
 from augenblick.core.shard_replay import ShardReplay
 from augenblick.durability.snapshot_set import SnapshotSet
 from augenblick.errors import StorageError
@@ -121,8 +122,22 @@ def _letters_begin_anew(monkeypatch: Patch) -> None:
     monkeypatch.setattr(ShardReplay, "restore", forgetful)
 
 
+def _starts_unnoticed(monkeypatch: Patch) -> None:
+    on_record = ShardReplay._on_shard_record
+
+    def blind(self: ShardReplay, kind: str, *more: Any) -> None:
+        if kind != "start":
+            on_record(self, kind, *more)
+
+    monkeypatch.setattr(ShardReplay, "_on_shard_record", blind)
+
+
 def _nothing_noted(self: ShardCore, *_: Any, **__: Any) -> list[Any]:
     return []
+
+
+def _forgotten(*_: Any) -> None:
+    """Nothing is known of it."""
 
 
 def _all_groups(self: ShardReplay, position: int) -> bytes:
@@ -143,6 +158,8 @@ def _all_groups(self: ShardReplay, position: int) -> bytes:
         pytest.param(_reads_everything_twice, id="outcomes-before-the-unit"),
         pytest.param(_ends_a_set_too_early, id="stale-shard-unit"),
         pytest.param(_letters_begin_anew, id="letters-begin-anew"),
+        pytest.param(_instead(LateTimers, "restore", _forgotten), id="late-timers-not-restored"),
+        pytest.param(_starts_unnoticed, id="start-not-recorded"),
     ],
 )
 def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch], None]) -> None:

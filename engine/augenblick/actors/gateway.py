@@ -56,6 +56,7 @@ class GatewayShell(LinkShell):
             idle_ms=program.idle_ms,
             future_ms=program.future_ms,
             is_event_clock=settings.is_event_clock,
+            catch_up_ms=settings.catch_up_ms,
         )
         address = f"http://{gateway.http}" if gateway.http else ""
         self.core = GatewayCore(self.name, incarnation, router, rules, address=address)

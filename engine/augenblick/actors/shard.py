@@ -25,11 +25,16 @@ _TOUCH_SECONDS = 1.0
 
 
 class ShardShell(LinkShell):
-    """One shard's process; made inside its event loop, then `start`."""
+    """One shard's process; made inside its event loop, then `start`.
+
+    `is_start`: it is one of those with which the whole engine starts.
+    """
 
     core: ShardCore
 
-    def __init__(self, settings: ProcessSettings, index: int, incarnation: int) -> None:
+    def __init__(
+        self, settings: ProcessSettings, index: int, incarnation: int, is_start: bool = False
+    ) -> None:
         name = shard_name(index)
         directory = settings.data / name
         self._lock = DirectoryLock(directory)
@@ -56,7 +61,12 @@ class ShardShell(LinkShell):
             source=name,
         )
         self.core = ShardCore(
-            settings.program, kernel, index=index, incarnation=incarnation, epoch=epoch
+            settings.program,
+            kernel,
+            index=index,
+            incarnation=incarnation,
+            epoch=epoch,
+            is_start=is_start and not settings.is_event_clock,
         )
 
     async def start(self) -> None:

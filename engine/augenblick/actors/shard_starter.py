@@ -35,22 +35,28 @@ class ShardStarter:
         self._lock = threading.Lock()
         self._asked: dict[int, tuple[int, Any]] = {}  # by `start_all`: incarnation, answer
 
-    def start(self, index: int, incarnation: int, nodes: Sequence[Node]) -> Any:
-        """Ask Ray for a shard process; returns what is there once the process is up."""
+    def start(
+        self, index: int, incarnation: int, nodes: Sequence[Node], *, is_start: bool = False
+    ) -> Any:
+        """Ask Ray for a shard process; returns what is there once the process is up. `is_start`:
+        the whole engine starts.
+        """
         if not nodes:
             raise EngineUnavailable("no node for shards answers")
         with self._lock:
             node = nodes[self._places.choose(index, [one.address for one in nodes])]
         name = f"{shard_name(index)}-{incarnation}"
+        arguments = ("shard", index, incarnation, is_start)
         handle = start_process(
-            name, self._settings, "shard", index, incarnation, restarts=False, node_id=node.node_id
+            name, self._settings, *arguments, restarts=False, node_id=node.node_id
         )
         return handle.pid.remote()
 
     def start_all(self, incarnation: int, nodes: Sequence[Node]) -> None:
         """Ask for every shard; none is waited for."""
         for index in range(self._settings.shards):
-            self._asked[index] = (incarnation, self.start(index, incarnation, nodes))
+            answer = self.start(index, incarnation, nodes, is_start=True)
+            self._asked[index] = (incarnation, answer)
 
     def ask_again(self) -> None:
         """Ask anew for those of `start_all` that Ray could not start; to be called until all are
@@ -65,7 +71,8 @@ class ShardStarter:
             except RayError as error:
                 LOG.info("shard %d is asked for again: %s", index, error)
                 nodes = living_nodes(self._settings.shard_resource)
-                self._asked[index] = (incarnation + 1, self.start(index, incarnation + 1, nodes))
+                answer = self.start(index, incarnation + 1, nodes, is_start=True)
+                self._asked[index] = (incarnation + 1, answer)
 
     def start_later(
         self, index: int, incarnation: int, hosts: Sequence[str], on_failed: Callable[[], object]

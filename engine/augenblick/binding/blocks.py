@@ -18,6 +18,7 @@ REFUSED: Final = 4
 
 APPROXIMATE: Final = 1
 SHADOW: Final = 2
+TIMED: Final = 4  # time decided it, not the event that let time pass
 
 NO_TIME_ms: Final = -(2**63)
 NEVER_ms: Final = 2**63 - 1

@@ -22,7 +22,7 @@ class Outputs:
     `releases`: `{"record", "actions", "shadow"}` in order of release. `matches`: per custom trigger
     the firing-shaped records of its matching events. `panes`: metric panes whose windows closed.
     `records`: for each release the index of the event that released it (-1: the clock alone);
-    `refused`: the same for `dead_letters`.
+    `refused`: the same for `dead_letters`; `timed`: indexes of the releases that time decided.
     """
 
     releases: list[dict[str, Any]] = field(default_factory=list)
@@ -31,6 +31,7 @@ class Outputs:
     panes: list[PaneRow] = field(default_factory=list)
     records: list[int] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
+    timed: list[int] = field(default_factory=list)
     rises_slab: Any = b""
 
     def __bool__(self) -> bool:
@@ -170,6 +171,8 @@ class Kernel:
                 record = self._maker.firing(row, body)
                 out.matches.setdefault(record["trigger"], []).append(record)
             else:
+                if row.flags & blocks.TIMED:
+                    out.timed.append(len(out.releases))
                 out.releases.append(self._release(row, kind, body))
                 out.records.append(row.record)
 

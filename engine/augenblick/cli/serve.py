@@ -142,6 +142,14 @@ def serve(
             " augenblick key new FILE makes it.",
         ),
     ] = None,
+    catch_up: Annotated[
+        str,
+        typer.Option(
+            envvar="AUGENBLICK_CATCH_UP",
+            help="After a start with state the clock stands for so long, while clients bring what"
+            " they buffered; then timers that were due fire. Not with --clock event.",
+        ),
+    ] = "30s",
     memory_max: Annotated[
         int,
         typer.Option(
@@ -195,6 +203,7 @@ def serve(
         durability=durability,
         accept_loss=tuple(accept_loss or ()),
         key_file=key_file,
+        catch_up=catch_up,
     )
     began = time.monotonic()
     engine = Engine.prepare(options)

@@ -45,6 +45,9 @@ def _headline(document: dict[str, Any]) -> str:
     state = "ready" if document["ready"] else "not ready"
     latency = _latency(document["latency_ms"])
     counters = document["counters"]
+    until_ms = document["catch_up_until_ms"]
+    if until_ms is not None:
+        state += f", catching up until {_time(until_ms)}"
     return (
         f"{document['plan']}: {state}, up {document['uptime_s']:.0f} s, clock "
         f"{_time(document['clock_ms'])}\n"

@@ -41,6 +41,7 @@ class ProcessSettings:
     shard_resource: str = ""
     durability: Durability = "none"
     key_file: Path | None = None
+    catch_up_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import cast
 from augenblick import limits
 from augenblick.config.process import Durability
 from augenblick.errors import UsageError
+from augenblick.plan.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ServeOptions:
     durability: str | None = None
     accept_loss: tuple[str, ...] = ()
     key_file: Path | None = None
+    catch_up: str = "30s"
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""
@@ -56,6 +58,12 @@ class ServeOptions:
             raise UsageError(f"--clock is wall or event, not {self.clock!r}")
         if self.durability not in (None, "fsync", "os", "none"):
             raise UsageError(f"--durability is fsync, os or none, not {self.durability!r}")
+        try:
+            within = self.catch_up_ms <= limits.catch_up_ms_max
+        except ValueError as error:
+            raise UsageError(f"--catch-up: {error}") from None
+        if not within:
+            raise UsageError(f"--catch-up is at most an hour, not {self.catch_up}")
         if self.ray is not None and self.durability in ("fsync", "os"):
             raise UsageError(
                 f"--durability {self.durability} with --ray is not built yet: shards that may be on"
@@ -90,6 +98,11 @@ class ServeOptions:
         if self.durability is None:
             return "fsync" if self.ray is None else "none"
         return cast("Durability", self.durability)
+
+    @property
+    def catch_up_ms(self) -> int:
+        """How long the clock stands after a start; raises ValueError for what is no duration."""
+        return parse_duration(self.catch_up)
 
     @property
     def is_loopback(self) -> bool:

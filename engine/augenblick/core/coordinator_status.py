@@ -59,6 +59,7 @@ class StatusBook:
             "store": self._store,
             "table_epoch": members.table.epoch if members.table else None,
             "clock_ms": None if merger.clock_ms == NO_CLOCK else merger.clock_ms,
+            "catch_up_until_ms": _catch_up_until_ms(members),
             "gateways": {one.name: _member(one) for one in members.of_role("gateway")},
             "shards": shards,
             "hosts": {one.name: _member(one) for one in members.of_role("host")},
@@ -109,6 +110,12 @@ def _member(member: Member) -> dict[str, Any]:
         "address": member.address,
         **status,
     }
+
+
+def _catch_up_until_ms(members: Members) -> int | None:
+    """When the last gateway lets the clock go on after a start; None: none holds it."""
+    ends = [one.status.get("catch_up_until_ms") for one in members.of_role("gateway")]
+    return max((end for end in ends if end is not None), default=None)
 
 
 def _sums(parts: Any) -> dict[str, int]:

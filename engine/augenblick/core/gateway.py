@@ -33,6 +33,7 @@ from augenblick.core.effects import (
     Stopped,
     WriteClient,
 )
+from augenblick.core.gateway_begin import GatewayBegin
 from augenblick.core.gateway_letters import LetterQueue
 from augenblick.core.gateway_shards import ShardQueue, Waiter
 from augenblick.core.gateway_sources import NO_WATERMARK, ClockRules, OpenSource, Sources
@@ -75,6 +76,7 @@ class GatewayCore:
         self.is_paused = True  # until there is a table
         self.letters = LetterQueue(name, incarnation)
         self.sources = Sources(rules, new_source)
+        self._begin = GatewayBegin(rules)
         self._address = address
         self._router = router
         self._table: RoutingTable | None = None
@@ -136,7 +138,7 @@ class GatewayCore:
         source = self.sources.get(connection)
         if source is None:
             return []
-        if self._table is None or self.is_stopping:
+        if self._table is None or self.is_stopping or (request and not self._begin.has_begun):
             return [Answer(connection, request, HTTP_UNAVAILABLE)] if request else []
         now = self._advance(now_ms)
         source.chunks += 1
@@ -191,11 +193,8 @@ class GatewayCore:
         known = hello.get("gateways", {}).get(self.name, 0)
         if known > self.incarnation and not self._events:  # the machine's clock was set back
             self.incarnation = known + 1
-        watermark_ms = hello.get("watermark_ms", NO_WATERMARK)
-        if watermark_ms > self._router.watermark_ms:
-            self.sources.begin_at(watermark_ms, now)
-            self._router.watermark_ms = watermark_ms
-        effects: list[Effect] = list(shard.resend())
+        self._begin.on_hello(peer, hello)
+        effects = [*self._try_to_begin(now), *shard.resend()]
         return effects + self._flush()
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
@@ -264,6 +263,7 @@ class GatewayCore:
             "is_paused": self.is_paused,
             "events": self._events,
             "watermark_ms": watermark_ms if watermark_ms != NO_WATERMARK else None,
+            "catch_up_until_ms": self._begin.catch_up_until_ms,
             "sources": [source.status() for source in self.sources],
             "shards": {shard.peer: shard.status() for shard in self._shards.values()},
             "dead_letters": dict(self.letters.by_reason),
@@ -277,12 +277,27 @@ class GatewayCore:
         self._now_ms = max(self._now_ms, int(now_ms))
         return self._now_ms
 
+    def _try_to_begin(self, now: int) -> list[Effect]:
+        """When every shard has said where it stands, this gateway's clock begins."""
+        begin = self._begin.begin(self._shard_by_peer, now)
+        if begin is None or begin.line_ms == NO_WATERMARK:
+            return []
+        self.sources.begin_at(begin.line_ms, begin.rose_ms)
+        self._router.watermark_ms = max(self._router.watermark_ms, begin.watermark_ms)
+        until_ms = self._begin.catch_up_until_ms
+        if until_ms is None:
+            return []
+        text = "the clock stands while clients bring what they buffered"
+        return [Log("info", text, {"catch_up_ms": until_ms - now})]
+
     def _route(
         self, source: OpenSource, chunk: Chunk, now: int, *, wants_results: bool
     ) -> tuple[str | None, ...]:
         """Scan, check and route; returns what became of each event where that is asked for."""
         router = self._router
-        router.others_min_ms = self.sources.others_min_ms(source, router.watermark_ms, now)
+        others_ms = self.sources.others_min_ms(source, router.watermark_ms, now)
+        held_ms = self._begin.held_ms(now)
+        router.others_min_ms = others_ms if held_ms is None else min(others_ms, held_ms)
         routed = router.route(
             chunk.data,
             chunk.start,
@@ -297,7 +312,8 @@ class GatewayCore:
         )
         self._events += routed.events
         if routed.events:
-            self.sources.note_events(source, router.watermark_ms)
+            is_standing = held_ms is not None
+            self.sources.note_events(source, router.watermark_ms, is_standing=is_standing)
             self._is_running = True
             source.lags_ms.append(now - routed.last_event_ms)
         for _, start, end, status in routed.refused:
@@ -325,7 +341,10 @@ class GatewayCore:
     def _raise_watermark(self, now: int) -> None:
         """Let the clock go on and tell every shard, also those that got no event lately."""
         router = self._router
-        router.watermark_ms = self.sources.watermark_at(router.watermark_ms, now)
+        if not self._begin.has_begun:
+            return
+        if self._begin.held_ms(now) is None:
+            router.watermark_ms = self.sources.watermark_at(router.watermark_ms, now)
         is_running = self.sources.is_clock_running(router.watermark_ms)
         marked_ms = min(map(router.marked_ms, self._shards), default=NO_WATERMARK)
         if router.watermark_ms > marked_ms or is_running != self._is_running:
@@ -395,6 +414,7 @@ class GatewayCore:
             effects += _dial(route.name, route.address, route.incarnation)
             if shard.is_blocked:
                 effects += shard.resend()
+        effects += self._try_to_begin(self._now_ms)
         delivery = table.delivery
         effects += _dial(delivery.name, delivery.address, delivery.incarnation)
         return effects + self._flush() + self._balance()

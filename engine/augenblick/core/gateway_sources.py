@@ -28,12 +28,13 @@ class ClockRules:
     idle_ms: int
     future_ms: int
     is_event_clock: bool
+    catch_up_ms: int = 0  # after a start of the whole engine
 
     @classmethod
-    def of(cls, program: Program, clock: Clock | None = None) -> "ClockRules":
+    def of(cls, program: Program, clock: Clock | None = None, catch_up_ms: int = 0) -> "ClockRules":
         """The rules of a plan; the command's clock wins over the plan's, which wins over wall."""
         is_event = (clock or program.clock) == "event"
-        return cls(program.lateness_ms, program.idle_ms, program.future_ms, is_event)
+        return cls(program.lateness_ms, program.idle_ms, program.future_ms, is_event, catch_up_ms)
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class OpenSource:
     """One source of events: its native counters and what the gateway knows about it.
 
     `requests` counts the open HTTP requests; None for a connection, which counts while it is open.
+    `is_backlog`: its latest event came while the clock stood, or directly after events that did,
+    and would have been late had the clock gone on: what it had buffered while the engine was away.
     """
 
     connection: int
@@ -48,6 +51,7 @@ class OpenSource:
     native: Source
     requests: int | None = None
     is_paused: bool = False
+    is_backlog: bool = False
     heard_ms: int = NO_WATERMARK  # not before this could it be heard: it was paused, or we stood
     ended_ms: int = NO_WATERMARK  # largest event time when it said that this was the end
     chunks: int = 0
@@ -139,13 +143,22 @@ class Sources:
         for source in self._open.values():
             source.heard_ms = now_ms
 
-    def note_events(self, source: OpenSource, watermark_ms: int) -> None:
-        """The source's events were just routed: the gateway's clock would go on from here."""
+    def note_events(
+        self, source: OpenSource, watermark_ms: int, *, is_standing: bool = False
+    ) -> None:
+        """The source's events were just routed: the gateway's clock would go on from here, unless
+        it stands and goes on from where it stood.
+        """
+        native, line_ms = source.native, self._line_ms
+        if line_ms is not None and (is_standing or source.is_backlog):
+            source.is_backlog = native.max_event_clock_ms < native.ingest_ms + line_ms
+            if is_standing or source.is_backlog:
+                return
         if source.watermark_ms(self.rules) >= watermark_ms:
-            self._keep_line(watermark_ms, source.native.ingest_ms, source.is_replay(self.rules))
+            self._keep_line(watermark_ms, native.ingest_ms, source.is_replay(self.rules))
 
     def begin_at(self, watermark_ms: int, ingest_ms: int) -> None:
-        """A shard names the watermark at which an earlier gateway stood."""
+        """The watermark at which earlier gateways stood, and when they had reached it."""
         is_replay = ingest_ms - (watermark_ms + self.rules.lateness_ms) > self.rules.future_ms
         self._keep_line(watermark_ms, ingest_ms, is_replay)
 
@@ -166,7 +179,7 @@ class Sources:
         is_held = False
         for source in counting:
             own_ms = source.watermark_ms(self.rules)
-            if not source.is_idle(self.rules, now_ms):
+            if source.is_backlog or not source.is_idle(self.rules, now_ms):
                 continue
             if source.is_replay(self.rules):
                 is_held = is_held or own_ms >= watermark_ms

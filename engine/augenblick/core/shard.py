@@ -23,7 +23,7 @@ import msgpack
 
 from augenblick import limits
 from augenblick.binding.kernel import Outputs
-from augenblick.core.delivery_records import record_key
+from augenblick.core.delivery_records import letter_key, release_key
 from augenblick.core.effects import (
     Append,
     Connect,
@@ -40,6 +40,7 @@ from augenblick.core.routing import RoutingTable, host_name, shard_name
 from augenblick.core.shard_actors import Answer, ShardActors
 from augenblick.core.shard_clock import GatewayClocks
 from augenblick.core.shard_kernel import ShardKernel
+from augenblick.core.shard_late import LateTimers
 from augenblick.core.shard_panes import ShardPanes
 from augenblick.core.shard_plan import plan_facts
 from augenblick.core.shard_records import (
@@ -50,6 +51,7 @@ from augenblick.core.shard_records import (
     outcome_parts,
     pane_parts,
     plan_parts,
+    start_parts,
 )
 from augenblick.core.shard_replay import ShardReplay, outbox_full
 from augenblick.core.shard_rolling import RollingSnapshots
@@ -70,7 +72,7 @@ class ShardCore:
     Where there is a journal the shell begins with `begin_recovery`, feeds `replay` with the units
     of the checkpoint and the journal's records, and ends with `on_recovered`; until then the shard
     reports for no duty and nothing leaves. `storage`: what the shell knows of the disk, for
-    `status`.
+    `status`. `is_start`: the whole engine starts, on the wall clock.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ShardCore:
         incarnation: int,
         epoch: int,
         address: str = "",
+        is_start: bool = False,
     ) -> None:
         self.name = shard_name(index)
         self.index = index
@@ -93,20 +96,21 @@ class ShardCore:
         self.storage: dict[str, Any] = {}
         self._program = program
         self._kernel = kernel
+        self._is_start = is_start
         self._clocks = GatewayClocks()
+        self._late = LateTimers()
         self._gateways: dict[str, Gateway] = {}
         self._pending: OrderedDict[int, Pending] = OrderedDict()
         self._unanswered_bytes = 0
         self._held: deque[Held] = deque()
         self._token = 0
         self._durable_clock_ms = NO_CLOCK
-        self._records = Outbox("delivery", Kind.RECORDS, incarnation, key_of=_release_key)
-        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation, key_of=_letter_key)
+        self._records = Outbox("delivery", Kind.RECORDS, incarnation, key_of=release_key)
+        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation, key_of=letter_key)
         self._panes = ShardPanes(epoch)
         self._actors = ShardActors(program, incarnation)
-        self._state = ShardState(
-            self._gateways, self._clocks, self._panes, self._actors, self._records, self._letters
-        )
+        waiting = (self._panes, self._actors, self._records, self._letters)
+        self._state = ShardState(self._gateways, self._clocks, self._late, *waiting)
         self._rolling: RollingSnapshots | None = None
         self._table: RoutingTable | None = None
         self._table_header: dict[str, Any] | None = None  # of a table that came too early
@@ -135,8 +139,14 @@ class ShardCore:
         self._durable_clock_ms = self._kernel.clock_ms
         self.counters.on_recovered(self._kernel)
         facts = {"records": replay.applied, "to_deliver": len(replay.records)}
-        plan = self._append(self._nothing(), plan_parts(plan_facts(self._program)))
-        effects: list[Effect] = [Log("info", "recovered", facts), plan, *self._report_for_duty()]
+        effects: list[Effect] = [
+            Log("info", "recovered", facts),
+            self._append(self._nothing(), plan_parts(plan_facts(self._program))),
+        ]
+        if self._is_start:
+            self._late.on_start(self._kernel.clock_ms)
+            effects.append(self._append(self._nothing(), start_parts()))
+        effects += self._report_for_duty()
         if self._table_header is not None:
             effects += self._on_table(RoutingTable.from_header(self._table_header))
         effects += self._keep_letters(list(replay.letters.values()))
@@ -248,6 +258,7 @@ class ShardCore:
         kernel, seq = self._kernel, header["seq"]
         before_ms, cap_ms = kernel.clock_ms, self._clocks.cap_ms(peer)
         outputs = kernel.apply(payload, number, header["incarnation"], cap_ms, now_ms)
+        is_new |= self._late.after(outputs, kernel.clock_ms, now_ms)
         self._clocks.on_batch(peer, header)
         size = len(payload)
         if size == _MARK_bytes and not (is_new or self._pending or outputs):
@@ -299,7 +310,13 @@ class ShardCore:
         """What the hello tells gateways: the clock, and the gateways' incarnations."""
         known = {name: gateway.incarnation for name, gateway in self._gateways.items()}
         clock_ms = self._durable_clock_ms if self._pending else self._kernel.clock_ms
-        return {"index": self.index, "watermark_ms": clock_ms, "gateways": known}
+        return {
+            "index": self.index,
+            "watermark_ms": clock_ms,
+            "rose_ms": self._late.rose_ms,
+            "is_standing": self._late.is_standing,
+            "gateways": known,
+        }
 
     def status(self, now_ms: float) -> dict[str, Any]:
         """This shard's part of the status document, plain values."""
@@ -335,7 +352,7 @@ class ShardCore:
         low_ms = self._clocks.low_ms(now_ms)
         if low_ms is not None and low_ms > kernel.clock_ms > NO_CLOCK:
             outputs = kernel.advance(low_ms, int(now_ms))
-            if outputs:
+            if self._late.after(outputs, kernel.clock_ms, int(now_ms)) or outputs:
                 pending = Pending(outputs, kernel.clock_ms)
                 return [self._append(pending, advance_parts(low_ms, int(now_ms)))]
         clock_ms, durable_ms = kernel.clock_ms, self._durable_clock_ms
@@ -347,21 +364,23 @@ class ShardCore:
         return []
 
     def _go_on_with_checkpoint(self, now_ms: float) -> list[Effect]:
-        rolling = self._rolling
-        if rolling is None:
+        if self._rolling is None:
             return []
-        effects = rolling.step(self._kernel, self._token, now_ms)
-        if rolling.is_set_full(now_ms):
-            rolling.on_set_ended()
-            data = encode_state(
-                self._state,
-                self._pending.values(),
-                plan=plan_facts(self._program),
-                clock_ms=self._kernel.clock_ms,
-                letters_made=self._kernel.letters_made,
-            )
-            effects.append(Snapshot(SHARD_UNIT, data))
+        effects = self._rolling.step(self._kernel, self._token, now_ms)
+        if self._rolling.is_set_full(now_ms):
+            self._rolling.on_set_ended()
+            effects.append(Snapshot(SHARD_UNIT, self._encoded()))
         return effects
+
+    def _encoded(self) -> bytes:
+        """What the shard knows beside its key groups."""
+        return encode_state(
+            self._state,
+            self._pending.values(),
+            plan=plan_facts(self._program),
+            clock_ms=self._kernel.clock_ms,
+            letters_made=self._kernel.letters_made,
+        )
 
     def _on_table(self, table: RoutingTable) -> list[Effect]:
         if self._table is not None and table.epoch < self._table.epoch:
@@ -454,7 +473,7 @@ class ShardCore:
             return list(sends)
         pending = self._nothing()
         pending.outputs.dead_letters = [outbox_full(item, now_ms) for item in left]
-        parts = left_parts([_release_key(item) for item in left], int(now_ms))
+        parts = left_parts([release_key(item) for item in left], int(now_ms))
         return [*sends, self._append(pending, parts)]
 
     def _keep_letters(self, letters: list[dict[str, Any]]) -> list[Effect]:
@@ -474,12 +493,3 @@ class ShardCore:
             return []
         self._is_stopped = True
         return [Send("coordinator", Kind.STOPPED, {"name": self.name}), Stopped()]
-
-
-def _release_key(item: dict[str, Any]) -> str:
-    return record_key(item["record"])
-
-
-def _letter_key(letter: dict[str, Any]) -> str:
-    key: str = letter["id"]
-    return key

@@ -12,6 +12,7 @@ Little endian. The header has `kind`, and with it:
 - `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
 - `answer`: a custom trigger's answer to the batch of `trigger` that begins with the match `first`;
   the payload has `releases`, and `fired`, what its cooldown remembers.
+- `start`: the whole engine started, and the clock stood until its timers were due.
 - `plan`: the records that follow were made under the plan of these `facts`.
 - `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
   remembers of those before.
@@ -33,6 +34,7 @@ LEFT: Final = "left"
 ANSWER: Final = "answer"
 PANES: Final = "panes"
 PLAN: Final = "plan"
+START: Final = "start"
 _HEADER: Final = struct.Struct("<H")
 
 
@@ -104,6 +106,11 @@ def answer_parts(
 def plan_parts(facts: dict[str, Any]) -> tuple[bytes | memoryview, ...]:
     """The record of the plan that runs; the first of each owner."""
     return record_parts({"kind": PLAN}, msgpack.packb(facts))
+
+
+def start_parts() -> tuple[bytes | memoryview, ...]:
+    """The record of a start of the whole engine."""
+    return record_parts({"kind": START})
 
 
 def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:

@@ -29,6 +29,7 @@ from augenblick.core.shard_records import (
     OUTCOMES,
     PANES,
     PLAN,
+    START,
     split_record,
 )
 from augenblick.core.shard_state import Gateway, ShardState, decode_state
@@ -74,6 +75,7 @@ class ShardReplay:
         for name, incarnation, last_seq in content["gateways"]:
             state.gateways[name] = Gateway(incarnation, _number(name), last_seq)
         state.clocks.restore(content["clocks"])
+        state.late.restore(content["late"])
         self._plan.on_plan(content["plan"])
         state.panes.restore(self._plan.pane_rows(content["panes"]))
         state.actors.restore(content["actors"])
@@ -97,7 +99,7 @@ class ShardReplay:
         elif kind == ADVANCE:
             outputs = self._kernel.advance(header["watermark_ms"], header["now_ms"])
             if not is_old:
-                self._take(outputs)
+                self._take_at(outputs, header["now_ms"])
         elif kind == PLAN:
             self._plan.on_plan(msgpack.unpackb(payload))
         elif not is_old:
@@ -106,7 +108,7 @@ class ShardReplay:
     def finish(self, now_ms: float) -> None:
         """The end of the journal: peers are away, and gateways may have got acks without record."""
         if self._clock_ms > self._kernel.clock_ms:  # no record behind the checkpoint
-            self._take(self._kernel.advance(self._clock_ms, int(now_ms)))
+            self._take_at(self._kernel.advance(self._clock_ms, int(now_ms)), int(now_ms))
         for gateway in self._state.gateways.values():
             gateway.may_jump = True
         self._state.clocks.on_recovered(now_ms)
@@ -133,8 +135,8 @@ class ShardReplay:
             state.clocks.on_new(name)
         gateway.last_seq = header["seq"]
         state.panes.on_stream(payload)
-        self._take(moved)
-        self._take(kernel.apply(payload, *call))
+        self._take_at(moved, now_ms)
+        self._take_at(kernel.apply(payload, *call), now_ms)
         state.clocks.on_batch(name, header)
 
     def _mask_at(self, position: int) -> bytes:
@@ -164,10 +166,17 @@ class ShardReplay:
             content = msgpack.unpackb(payload, strict_map_key=False)
             self._state.actors.replay(header["trigger"], header["first"], content["fired"])
             self._take(Outputs(content["releases"]))
+        elif kind == START:
+            self._state.late.on_start(self._kernel.clock_ms)
         elif kind == PANES:
             self._state.panes.on_done(header["open_from"], bytes(payload))
         else:
             raise OurError(f"a journal record of the unknown kind {kind!r}")
+
+    def _take_at(self, outputs: Outputs, now_ms: int) -> None:
+        """Of a call of the kernel."""
+        self._state.late.after(outputs, self._kernel.clock_ms, now_ms)
+        self._take(outputs)
 
     def _take(self, outputs: Outputs) -> None:
         """Keep what is to leave once the recovery is over."""

@@ -12,6 +12,7 @@ from augenblick.binding.kernel import Outputs
 from augenblick.core.outbox import Outbox
 from augenblick.core.shard_actors import ShardActors
 from augenblick.core.shard_clock import GatewayClocks
+from augenblick.core.shard_late import LateTimers
 from augenblick.core.shard_panes import ShardPanes
 
 FORMAT: Final = 1
@@ -52,6 +53,7 @@ class ShardState:
 
     gateways: dict[str, Gateway]
     clocks: GatewayClocks
+    late: LateTimers
     panes: ShardPanes
     actors: ShardActors
     records: Outbox
@@ -74,6 +76,7 @@ def encode_state(
         "clock_ms": clock_ms,
         "gateways": [[name, one.incarnation, one.last_seq] for name, one in state.gateways.items()],
         "clocks": state.clocks.snapshot(),
+        "late": state.late.snapshot(),
         "panes": state.panes.snapshot(),
         "actors": state.actors.snapshot(),
         "records": state.records.open_items(),

@@ -202,6 +202,7 @@ class Engine:
             shard_resource=options.shard_resource,
             durability=options.store,
             key_file=None if options.key_file is None else options.key_file.absolute(),
+            catch_up_ms=options.catch_up_ms,
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:

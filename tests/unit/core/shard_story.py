@@ -36,9 +36,13 @@ _WATERMARK = struct.Struct("<8xq")
 class Owned:
     """One owner of the directory: its files open, its core recovered."""
 
-    def __init__(self, program: Program, disk: SimulatedFiles, epoch: int) -> None:
+    def __init__(
+        self, program: Program, disk: SimulatedFiles, epoch: int, is_start: bool = False
+    ) -> None:
         self.kernel = Kernel(program, source="shard-0")
-        self.core = ShardCore(program, self.kernel, index=0, incarnation=epoch, epoch=epoch)
+        self.core = ShardCore(
+            program, self.kernel, index=0, incarnation=epoch, epoch=epoch, is_start=is_start
+        )
         self.checkpoint = Checkpoint(disk, OWNER, pack_bytes_max=20_000)
         self.checkpoint.open(epoch)
         self.journal = SegmentJournal(disk, OWNER, segment_bytes=8192)
@@ -115,15 +119,15 @@ class ShardStory:
                 self._connect(number)
             elif kind < 95 and self.batches:
                 self._send(*self.chance.choice(self.batches))  # again: applied before
-            elif kind < 97:
+            elif kind < 98:
                 self._succeed()
         owner = self.owner
         owner.commit(self.now_ms)
 
-    def successor(self) -> Owned:
-        """Another owner, made of the files alone."""
+    def successor(self, is_start: bool = False) -> Owned:
+        """Another owner, made of the files alone; `is_start`: with the whole engine."""
         self.epoch += 1
-        return Owned(self.program, self.disk, self.epoch)
+        return Owned(self.program, self.disk, self.epoch, is_start)
 
     def probe(self, owned: Owned) -> dict[str, Any]:
         """What a core would do and send from here on: everything that can be seen of its state."""
@@ -164,10 +168,14 @@ class ShardStory:
         return {key: one["record"].get("trigger") == "custom" or one for key, one in found.items()}
 
     def _succeed(self) -> None:
-        """Crash; what was not committed is gone and comes again from the gateways."""
-        if self.owner.tokens:
+        """Another owner after a crash, or after an orderly stop of the whole engine."""
+        is_start = self.chance.random() < 0.5
+        if is_start:
+            self.owner.commit(self.now_ms)
+            self.now_ms += 20_000
+        elif self.owner.tokens:
             return
-        self.owner = self.successor()
+        self.owner = self.successor(is_start)
         self.owner.carry_out(self.owner.core.on_recovered(self.now_ms), self.now_ms)
         self.sends_seen = 0
         for number in (0, 1):

@@ -369,7 +369,7 @@ def test_a_new_gateway_begins_where_its_shards_stand():
     gateway.message("coordinator", Kind.TABLE, **table())
     gateway.connect("shard-0", watermark_ms=NOW - 9000)
     gateway.connect("shard-1", watermark_ms=NOW - 8000)
-    assert marks(gateway.tick(10)) == {"shard-0": [NOW - 7990], "shard-1": [NOW - 7990]}
+    assert marks(gateway.tick(10)) == {"shard-0": [NOW - 9000], "shard-1": [NOW - 9000]}
 
 
 def test_a_new_gateway_of_a_new_engine_has_no_clock():

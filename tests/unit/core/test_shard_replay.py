@@ -77,7 +77,7 @@ def test_the_stories_have_what_they_are_about(
     assert sum(one.tail > 0 for one in found) > 7
     assert sum(one.replayed > len(UNITS) + 1 for one in found) > 7
     assert sum(bool(one.replay.records) for one in found) > 7
-    assert sum(bool(one.replay.letters) for one in found) > 7
+    assert sum(bool(one.replay.letters) for one in found) > 3
     assert sum(one.tail < one.checkpoint.reach for one in found) > 7
 
 
