@@ -27,6 +27,7 @@ JOURNAL_MAGIC: Final = b"AUGB-JNL"
 PACK_MAGIC: Final = b"AUGB-PCK"
 MANIFEST_MAGIC: Final = b"AUGB-MAN"
 _FIXED: Final = struct.Struct("<8sHHI")
+_NUMBER_end: Final = 1 << 62  # positions are sums of these, and fit 64 bits
 
 
 class UnknownFormat(Exception):
@@ -116,8 +117,8 @@ def decode_head(magic: bytes, data: bytes, *numbers: str) -> Head:
 
 
 def _whole(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number")
+    if type(value) is not int or not 0 <= value < _NUMBER_end:
+        raise ValueError(f"{value!r} is no number of a head")
     return value
 
 

@@ -22,6 +22,7 @@ from augenblick.durability.formats.head import (
     decode_head,
     encode_head,
 )
+from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.durability.formats.sealing import KeyRing, TAG_bytes, find_cipher
 
 _PACK: Final = struct.Struct("<QQ")
@@ -79,6 +80,6 @@ def decode_manifest(
         body = opened
     packs: list[PackKey] = list(_PACK.iter_unpack(body[:units_at]))
     units = list(_UNIT.iter_unpack(body[units_at:]))
-    if any(number >= len(packs) for _, number, _ in units):
-        raise Damage("the manifest names a pack that it does not list", HEAD_bytes)
+    if any(number >= len(packs) or unit > SHARD_UNIT for unit, number, _ in units):
+        raise Damage("the manifest names a pack or a key group that there is not", HEAD_bytes)
     return head, {unit: Place(packs[number], position) for unit, number, position in units}
