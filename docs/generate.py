@@ -6,6 +6,7 @@ machine or the time.
 """
 
 import ast
+import json
 import sys
 import types
 from collections.abc import Iterator
@@ -25,9 +26,19 @@ from augenblick.durability.formats import (
     packs,
     sealing,
 )
+from augenblick.errors import PlanError
+from augenblick.plan import compile_plan, load_plan
+from augenblick.plan.aggregates import (
+    AGGREGATES,
+    DISTINCT_ERROR,
+    DISTINCT_EXACT_MAX,
+    QUANTILE_ERROR,
+)
 from augenblick.plan.conditions.functions import FUNCTIONS
 from augenblick.plan.durations import format_duration
+from augenblick.plan.memory import window_bytes
 from augenblick.plan.model.plan import Plan
+from augenblick.runtime.local import simulate
 
 FOLDER = Path(__file__).parent / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
@@ -59,6 +70,50 @@ def plan_page(root: type[BaseModel]) -> str:
 def functions() -> str:
     """The functions of conditions, each as its example shows it."""
     return ", ".join(f"`{function.example}`" for function in FUNCTIONS.values())
+
+
+def aggregates_page() -> str:
+    """What each aggregate gives on three events, and what it costs with each window."""
+    parts = [f"# Aggregates\n\n{MARK}", AGGREGATES_TEXT]
+    parts.append("| aggregate | example | value | of nothing |\n|---|---|---|---|\n")
+    values, nothing = (aggregate_values(lines) for lines in (EXAMPLE_EVENTS, EXAMPLE_EVENTS[-1:]))
+    for name, example in AGGREGATE_EXAMPLES.items():
+        parts.append(f"| `{name}` | `{example}` | {values[name]} | {nothing[name]} |\n")
+    parts.append(COSTS_TEXT)
+    windows = ["over", *(f"`{name}`" for name in AGGREGATE_EXAMPLES)]
+    parts.append(f"| {' | '.join(windows)} |\n|{'---|' * len(windows)}\n")
+    for window in COST_WINDOWS:
+        costs = [cost(name, window) for name in AGGREGATE_EXAMPLES]
+        parts.append(f"| `{window}` | {' | '.join(costs)} |\n")
+    parts.append("\n")
+    parts.extend(f"- {rules.refusal}.\n" for rules in AGGREGATES.values() if rules.refusal)
+    return "".join(parts).rstrip() + "\n"
+
+
+def aggregate_values(lines: tuple[str, ...]) -> dict[str, str]:
+    """The value of every example when the last event comes, as JSON; missing is empty."""
+    features = {name: f"{{{text}, over: lifetime}}" for name, text in AGGREGATE_EXAMPLES.items()}
+    features["rate"] = f"{{{AGGREGATE_EXAMPLES['rate']}, over: {{sliding: 60s}}}}"
+    text = "".join(f"  f_{name}: {feature}\n" for name, feature in features.items())
+    names = ", ".join(f"f_{name}" for name in features)
+    plan = f"plan: docs\nfeatures:\n{text}triggers: {{t: {{event: look, values: [{names}]}}}}\n"
+    (record,) = simulate(plan, [line.encode() for line in lines], emit=("firing",))
+    found = record["values"]
+    return {
+        name: "missing" if found[f"f_{name}"] is None else f"`{json.dumps(found[f'f_{name}'])}`"
+        for name in features
+    }
+
+
+def cost(name: str, window: str) -> str:
+    """Typical and largest bytes of one group; a dash where `check` refuses the two together."""
+    text = f"plan: docs\nfeatures: {{f: {{{AGGREGATE_EXAMPLES[name]}, over: {window}}}}}\n"
+    try:
+        (feature,) = compile_plan(load_plan(text)).features
+    except PlanError:
+        return "–"
+    typical, bytes_max = window_bytes(feature)
+    return f"{typical:,}" if typical == bytes_max else f"{typical:,} to {bytes_max:,}"
 
 
 def documentation(model: type[BaseModel]) -> str:
@@ -135,6 +190,52 @@ NAMED = {
     "actor": "`module:Class`",
 }
 CONDITIONS = frozenset({"where", "when"})  # keys whose text is a condition
+EXAMPLE_EVENTS = (
+    '{"user": "ann", "event": "view", "time": 10000, "props": {"sku": "a", "price": 4}}',
+    '{"user": "ann", "event": "view", "time": 20000, "props": {"sku": "b", "price": 1.5}}',
+    '{"user": "ann", "event": "view", "time": 30000, "props": {"sku": "a", "price": 7}}',
+    '{"user": "ann", "event": "look", "time": 40000}',
+)
+AGGREGATE_EXAMPLES = {
+    "count": "count: view",
+    "sum": "sum: view.price",
+    "min": "min: view.price",
+    "max": "max: view.price",
+    "avg": "avg: view.price",
+    "first": "first: view.sku",
+    "last": "last: view.sku",
+    "list": "list: view.sku, max: 20",
+    "distinct": "distinct: view.sku",
+    "quantile": "quantile: view.price, q: 0.5",
+    "top": "top: view.sku, max: 3",
+    "decay": "decay: view, half_life: 10s",
+    "rate": "rate: view",
+    "time_since": "time_since: view",
+}
+COST_WINDOWS = (
+    "session", "lifetime", "{since: buy}", "{tumbling: 1h}", "{hopping: 1h, every: 5m}",
+    "{sliding: 1h}",
+)  # fmt: skip
+AGGREGATES_TEXT = f"""\
+What each gives `over: lifetime` (`rate` over the last 60 s), read 40 s after the epoch, after
+`{EXAMPLE_EVENTS[0]}` and the same with sku b, price 1.5 at 20 s and sku a, price 7 at 30 s.
+
+`distinct` is exact up to {DISTINCT_EXACT_MAX} values, then HyperLogLog with a standard error of
+{DISTINCT_ERROR:.2%}. `quantile` (DDSketch) is within {QUANTILE_ERROR:.0%} of the number of rank
+floor(q * (n - 1)). `top` (space-saving) keeps four counters for each value asked for; it is exact
+while no more values came, then a count is too high by events / counters at most. `decay` weighs
+events (1 each) or numbers with 0.5 to the power of age / half-life, `rate` divides by the seconds
+of the window, `time_since` is in milliseconds. Sums are compensated (Neumaier). All of them merge:
+the order in which parts are joined changes nothing beyond these errors.
+
+"""
+COSTS_TEXT = """
+Bytes of one user and group, typically and at most (4 values; 256 kept events in a sliding window; a
+kept text may be longer). A dash: `check` refuses the two together. Beyond `sliding_max` kept events
+a sliding `list`, `first`, `last`, `distinct`, `quantile` or `top` forgets the oldest, every other
+aggregate folds older ones into panes; either way the firing says `approximate`.
+
+"""
 VALUES = """\
 A **duration** is a whole number and a unit: `250ms 30s 5m 12h 7d`. A **name** has letters, digits
 and `_`. **Events** are a name, a list of names (any of them), `"*"`, or
@@ -212,6 +313,7 @@ def formats_page() -> str:
 def pages() -> dict[str, str]:
     """File name to text of every generated page."""
     return {
+        "aggregates.md": aggregates_page(),
         "plan.md": plan_page(Plan),
         "formats.md": formats_page(),
         "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),

@@ -1,17 +1,27 @@
 # cython: language_level=3
 """What the native modules keep to themselves, for tests only."""
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
 
+from augenblick_native.aggregates.fixed cimport (
+    FIXED_STATE_BYTES_MAX, fixed_add, fixed_merge, fixed_result,
+)
+from augenblick_native.aggregates.sketch cimport (
+    Taking, sketch_changed, sketch_merge, sketch_put, sketch_result, taking_of,
+)
+from augenblick_native.buffer cimport Buffer, buffer_free, buffer_room
 from augenblick_native.check cimport write_decimal
 from augenblick_native.cursor cimport Cursor, cursor_over
 from augenblick_native.hash cimport HashKey, name_hash, siphash13
 from augenblick_native.msgpack cimport (
-    VALUE_BOOL, VALUE_FLOAT, VALUE_INT, VALUE_NULL, VALUE_STR, Value, check_value, is_utf8,
-    read_value, skip_frame, skip_nested, skip_value,
+    VALUE_BOOL, VALUE_FLOAT, VALUE_INT, VALUE_LIST, VALUE_MISSING, VALUE_NULL, VALUE_STR, Value,
+    check_value, is_utf8, read_value, skip_frame, skip_nested, skip_value,
 )
+from augenblick_native.program cimport Aggregate, FeatureRule
 from augenblick_native.status cimport STATUS_OK, Status
+from augenblick_native.values cimport pack_value
 
+from augenblick_native.program import AGGREGATES
 from augenblick_native.status import STATUS_NAMES
 
 
@@ -84,3 +94,102 @@ def value(const uint8_t[::1] data not None):
     else:
         out = read.data[:read.size]
     return "ok", out, offset
+
+
+cdef bytes packed(const Value* result, Buffer* out):
+    """The value as msgpack; nothing for a missing one."""
+    cdef size_t at = out.size
+    if result.kind == VALUE_LIST:
+        return result.data[:result.size]
+    pack_value(out, result)
+    return b"" if result.kind == VALUE_MISSING else out.data[at:out.size]
+
+
+cdef class Sketch:
+    """One state of distinct, quantile or top.  Owns its bytes; for one thread."""
+
+    cdef FeatureRule rule
+    cdef Buffer state
+    cdef Buffer out
+
+    def __cinit__(self, str aggregate, *, double q=0.5, uint32_t max=10):
+        memset(&self.rule, 0, sizeof(FeatureRule))
+        self.rule.aggregate = <Aggregate>(<int>AGGREGATES[aggregate])
+        self.rule.option = q
+        self.rule.list_max = max
+
+    def __dealloc__(self):
+        buffer_free(&self.state)
+        buffer_free(&self.out)
+
+    def add(self, const uint8_t[::1] packed_value not None):
+        """Take a value, given as msgpack."""
+        cdef Cursor cursor = cursor_over(pointer(packed_value), <size_t>packed_value.shape[0])
+        cdef Value read
+        cdef Taking taking
+        cdef uint32_t size = <uint32_t>self.state.size
+        cdef uint32_t changed
+        if read_value(&cursor, &read) != STATUS_OK:
+            raise ValueError("no msgpack")
+        taking_of(&self.rule, &self.out, &read, &taking)
+        changed = sketch_changed(&self.rule, self.state.data, size, &taking)
+        if changed > size:
+            if buffer_room(&self.state, changed - size) == NULL:
+                raise MemoryError
+            memset(self.state.data + size, 0, changed - size)
+        sketch_put(&self.rule, self.state.data, size, changed, &taking)
+        self.state.size = changed
+
+    def merge(self, Sketch other not None):
+        """Join another's state into this one."""
+        if not sketch_merge(
+            &self.rule, &self.state, other.state.data, <uint32_t>other.state.size
+        ):
+            raise MemoryError
+
+    def result(self):
+        """The value as msgpack."""
+        cdef Value found = sketch_result(
+            &self.rule, &self.out, self.state.data, <uint32_t>self.state.size
+        )
+        return packed(&found, &self.out)
+
+    def state_bytes(self):
+        """A copy of the state."""
+        return self.state.data[:self.state.size]
+
+
+cdef class Fixed:
+    """One state of an aggregate with a fixed state.  For one thread."""
+
+    cdef FeatureRule rule
+    cdef uint8_t[FIXED_STATE_BYTES_MAX] state
+    cdef Buffer out
+
+    def __cinit__(self, str aggregate, *, double half_life_ms=1.0, int64_t size_ms=1000):
+        memset(&self.rule, 0, sizeof(FeatureRule))
+        memset(self.state, 0, FIXED_STATE_BYTES_MAX)
+        self.rule.aggregate = <Aggregate>(<int>AGGREGATES[aggregate])
+        self.rule.option = half_life_ms
+        self.rule.size_ms = size_ms
+
+    def __dealloc__(self):
+        buffer_free(&self.out)
+
+    def add(self, int64_t time_ms, double number):
+        """Take a number at a time."""
+        cdef Value value
+        memset(&value, 0, sizeof(Value))
+        value.kind = VALUE_FLOAT
+        value.number = number
+        fixed_add(&self.rule, self.state, time_ms, &value)
+
+    def merge(self, Fixed other not None):
+        """Join another's state into this one."""
+        fixed_merge(&self.rule, self.state, other.state)
+
+    def result(self, int64_t at_ms=0):
+        """The value as msgpack."""
+        cdef Value found = fixed_result(&self.rule, self.state, at_ms)
+        self.out.size = 0
+        return packed(&found, &self.out)

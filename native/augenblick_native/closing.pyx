@@ -13,6 +13,9 @@ from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_SESSION, WINDOW_TU
 from augenblick_native.record cimport (
     cell_at, narrow, next_cell, payload, payload_bytes, remove_cell,
 )
+from augenblick_native.sketches cimport (
+    sketches_drop, sketches_first, sketches_hold, sketches_join, sketches_result,
+)
 from augenblick_native.state cimport NO_TIME_MS
 
 
@@ -33,6 +36,8 @@ cdef bint purge_window(
             at += stride
         if at > header:
             narrow(machine.keeper.user, offset, header, at - header)
+    elif rule.is_sketch:
+        sketches_drop(machine, rule, offset, NO_TIME_MS, plus(end_ms, -rule.size_ms))
     else:
         # A pane [p, p + pane) is over iff p + size <= end: the last such pane starts at floor(end -
         # size).
@@ -44,6 +49,8 @@ cdef bint purge_window(
     if rule.window == WINDOW_HOPPING:
         if rule.stride:
             memcpy(&start_ms, payload(machine.keeper.user, offset) + header, 8)
+        elif rule.is_sketch:
+            start_ms = sketches_first(machine, rule, offset)
         else:
             start_ms = floor_to(entries_next_ms(machine, offset, header, NO_TIME_MS), rule.pane_ms)
         header_of(machine, offset)[0] = max(start_ms, floor_to(end_ms, rule.pane_ms)) + rule.pane_ms
@@ -59,13 +66,15 @@ cdef void merge_session(Machine* machine, uint32_t serial, uint32_t merged) noex
     cdef int64_t key
     for index in range(machine.plan.feature_count):
         rule = &machine.plan.features[index]
-        if rule.window != WINDOW_SESSION or rule.stride == 0:
+        if rule.window != WINDOW_SESSION or (rule.stride == 0 and not rule.is_sketch):
             continue                            # entries belong to a session by their time
         stride = 8 + rule.stride
         offset = next_cell(machine.keeper.user, rule.slot, 0)
         while offset:
             at = 0
-            while at < payload_bytes(machine.keeper.user, offset):
+            if rule.is_sketch and not sketches_join(machine, rule, offset, serial, merged):
+                machine.counters[COUNT_STATE_FULL] += 1
+            while rule.stride and at < payload_bytes(machine.keeper.user, offset):
                 data = payload(machine.keeper.user, offset) + at
                 memcpy(&key, data, 8)
                 if key == merged:
@@ -75,7 +84,7 @@ cdef void merge_session(Machine* machine, uint32_t serial, uint32_t merged) noex
                     if target == NULL:
                         machine.counters[COUNT_STATE_FULL] += 1
                     else:
-                        fixed_merge(rule.aggregate, target, state)
+                        fixed_merge(rule, target, state)
                     break
                 at += stride
             offset = next_cell(
@@ -95,7 +104,9 @@ cdef void drop_session(
             continue
         offset = next_cell(machine.keeper.user, rule.slot, 0)
         while offset:
-            if rule.stride == 0:
+            if rule.is_sketch:
+                sketches_drop(machine, rule, offset, serial, serial)
+            elif rule.stride == 0:
                 entries_drop(machine, offset, 0, start_ms, end_ms)
             else:
                 at = 0
@@ -142,6 +153,10 @@ cdef int64_t next_end_ms(Machine* machine, const FeatureRule* rule, uint32_t off
         if payload_bytes(machine.keeper.user, offset) == 0:
             return NEVER_MS
         memcpy(&start_ms, payload(machine.keeper.user, offset), 8)
+    elif rule.is_sketch:
+        start_ms = sketches_first(machine, rule, offset)
+        if start_ms == NEVER_MS:
+            return NEVER_MS
     else:
         start_ms = entries_next_ms(machine, offset, 0, NO_TIME_MS)
         if start_ms == NEVER_MS:
@@ -156,11 +171,14 @@ cdef bint close_window(
     cdef uint32_t header = header_bytes(rule)
     cdef int64_t start_ms = end_ms - rule.size_ms
     if rule.stride:
-        value[0] = read_panes(machine, rule, offset, start_ms, end_ms - 1)
+        value[0] = read_panes(machine, rule, offset, start_ms, end_ms - 1, end_ms)
         # A pane exists only once an event came into it; hopping may have none in this very window.
         return (
             rule.window == WINDOW_TUMBLING
             or has_pane(machine, rule, offset, start_ms, end_ms - 1)
         )
+    if rule.is_sketch:
+        value[0] = sketches_result(machine, rule, offset, start_ms, end_ms - 1)
+        return sketches_hold(machine, rule, offset, start_ms, end_ms - 1)
     value[0] = entries_result(machine, rule, offset, header, start_ms, end_ms - 1)
     return entries_next_ms(machine, offset, header, start_ms - 1) < end_ms

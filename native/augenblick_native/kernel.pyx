@@ -165,6 +165,7 @@ cdef class Kernel:
         buffer_free(&self.machine.panes)
         buffer_free(&self.machine.scratch)
         buffer_free(&self.machine.rises)
+        buffer_free(&self.machine.sketch)
 
     cdef int _make_slots(self) except -1:
         cdef uint32_t index

@@ -26,9 +26,10 @@ cdef uint8_t* pane_for(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t key
 ) noexcept nogil
 
-# The panes with key in [first, last], merged; is there any?
+# The panes with key in [first, last], merged and read at an instant; is there any?
 cdef Value read_panes(
-    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last,
+    int64_t at_ms
 ) noexcept nogil
 cdef bint has_pane(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last

@@ -29,9 +29,10 @@ cdef uint8_t* pane_for(
     return data + 8
 
 
-# The panes with key in [first, last], merged.
+# The panes with key in [first, last], merged and read at an instant.
 cdef Value read_panes(
-    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last,
+    int64_t at_ms
 ) noexcept nogil:
     cdef uint8_t[FIXED_STATE_BYTES_MAX] state
     cdef uint32_t stride = 8 + rule.stride
@@ -43,9 +44,9 @@ cdef Value read_panes(
     while at < end:
         memcpy(&key, data + at, 8)
         if first <= key <= last:
-            fixed_merge(rule.aggregate, state, data + at + 8)
+            fixed_merge(rule, state, data + at + 8)
         at += stride
-    return fixed_result(rule.aggregate, state)
+    return fixed_result(rule, state, at_ms)
 
 
 cdef bint has_pane(

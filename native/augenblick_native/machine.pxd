@@ -192,6 +192,7 @@ cdef struct Machine:
     Buffer panes
     Buffer scratch                  # derived props, list values; reset per event
     uint64_t[COUNTERS] counters
+    Buffer sketch                   # a sketch in the making
 
 
 cdef inline int64_t floor_to(int64_t value, int64_t step) noexcept nogil:

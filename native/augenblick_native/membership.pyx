@@ -3,11 +3,11 @@
 from libc.string cimport memset
 from augenblick_native.firing cimport Membership, user_readers
 from augenblick_native.listing cimport arm_user, listed
-from augenblick_native.machine cimport COUNT_STATE_FULL, Moment
+from augenblick_native.machine cimport COUNT_STATE_FULL, Moment, plus
 from augenblick_native.msgpack cimport Value
 from augenblick_native.predicate cimport evaluate, selects
-from augenblick_native.program cimport FeatureRule
-from augenblick_native.reading cimport next_change_ms
+from augenblick_native.program cimport FeatureRule, LimitRule
+from augenblick_native.reading cimport latest_event_ms, next_change_ms
 from augenblick_native.record cimport add_cell, find_cell, payload
 from augenblick_native.state cimport NO_TIME_MS
 from augenblick_native.values cimport is_true
@@ -22,7 +22,25 @@ cdef int64_t segment_next_ms(
         earliest = min(earliest, next_change_ms(
             machine, &machine.plan.features[listed(machine, &rule.features, index)], after_ms
         ))
+    for index in range(rule.limits.count):
+        earliest = min(earliest, limit_next_ms(
+            machine, &machine.plan.limits[rule.limits.at + index], after_ms
+        ))
     return earliest
+
+
+# When `time_since` comes to the limit, and a moment later, when it is past it.
+cdef int64_t limit_next_ms(
+    Machine* machine, const LimitRule* limit, int64_t after_ms
+) noexcept nogil:
+    cdef int64_t latest_ms = latest_event_ms(machine, &machine.plan.features[limit.feature])
+    cdef int64_t reached_ms
+    if latest_ms == NO_TIME_MS:
+        return NEVER_MS
+    reached_ms = plus(latest_ms, limit.limit_ms)
+    if reached_ms > after_ms:
+        return reached_ms
+    return reached_ms + 1 if reached_ms == after_ms else NEVER_MS
 
 
 # Look at the segment at an instant; what it caused goes to `caused`.  True: it changed.

@@ -20,9 +20,15 @@ cdef enum Aggregate:
     AGGREGATE_MIN
     AGGREGATE_MAX
     AGGREGATE_AVG
+    AGGREGATE_RATE
+    AGGREGATE_DECAY
+    AGGREGATE_TIME_SINCE
     AGGREGATE_FIRST             # from here on: entries, not a fixed state
     AGGREGATE_LAST
     AGGREGATE_LIST
+    AGGREGATE_DISTINCT          # from here on: sketches
+    AGGREGATE_QUANTILE
+    AGGREGATE_TOP
 
 cdef enum Window:
     WINDOW_SESSION
@@ -126,7 +132,9 @@ cdef struct FeatureRule:
     int64_t keep_ms             # 0: the plan's ttl; INT64_MAX: always
     bint emitted
     uint16_t slot
-    uint16_t stride             # bytes of a fixed aggregate's state; 0 for entries
+    uint16_t stride             # bytes of a fixed aggregate's state; 0 for entries and sketches
+    bint is_sketch              # its panes hold sketches; a sliding one keeps entries
+    double option               # half-life in ms, or q
 
 cdef struct SegmentRule:
     Text name
@@ -134,9 +142,15 @@ cdef struct SegmentRule:
     int32_t code
     Span features               # stored features it reads, transitively
     bint reads_sessions         # one of them is over sessions
+    Span limits                 # in Plan.limits
     int32_t enters_event
     int32_t leaves_event
     uint16_t slot
+
+# A segment may change when so much time has passed since the feature's latest event.
+cdef struct LimitRule:
+    uint32_t feature
+    int64_t limit_ms
 
 cdef struct StepRule:
     int32_t selector
@@ -230,6 +244,7 @@ cdef struct Plan:
     FeatureRule* features
     uint32_t segment_count
     SegmentRule* segments
+    LimitRule* limits
     uint32_t trigger_count
     TriggerRule* triggers
     StepRule* steps

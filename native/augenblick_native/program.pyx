@@ -11,12 +11,16 @@ from augenblick_native.msgpack cimport (
 
 cdef int64_t FOREVER_MS = INT64_MAX
 
-cdef dict AGGREGATES = {
+AGGREGATES = {
     "count": AGGREGATE_COUNT, "sum": AGGREGATE_SUM, "min": AGGREGATE_MIN, "max": AGGREGATE_MAX,
-    "avg": AGGREGATE_AVG, "first": AGGREGATE_FIRST, "last": AGGREGATE_LAST, "list": AGGREGATE_LIST,
+    "avg": AGGREGATE_AVG, "rate": AGGREGATE_RATE, "decay": AGGREGATE_DECAY,
+    "time_since": AGGREGATE_TIME_SINCE,
+    "first": AGGREGATE_FIRST, "last": AGGREGATE_LAST, "list": AGGREGATE_LIST,
+    "distinct": AGGREGATE_DISTINCT, "quantile": AGGREGATE_QUANTILE, "top": AGGREGATE_TOP,
 }
 cdef dict STRIDES = {
-    "count": 8, "sum": 16, "min": 16, "max": 16, "avg": 24, "first": 0, "last": 0, "list": 0,
+    "count": 8, "sum": 16, "min": 16, "max": 16, "avg": 24, "rate": 16, "decay": 24,
+    "time_since": 16,                                   # all others: 0
 }
 cdef dict WINDOWS = {
     "session": WINDOW_SESSION, "tumbling": WINDOW_TUMBLING, "hopping": WINDOW_HOPPING,
@@ -229,7 +233,9 @@ cdef class Program:
             rule.keep_ms = FOREVER_MS if feature.keep < 0 else feature.keep
             rule.emitted = feature.emitted
             rule.slot = self._slot()
-            rule.stride = STRIDES[feature.aggregate]
+            rule.stride = STRIDES.get(feature.aggregate, 0)
+            rule.is_sketch = rule.aggregate >= AGGREGATE_DISTINCT and rule.window != WINDOW_SLIDING
+            rule.option = feature.option
         return 0
 
     cdef uint16_t _slot(self) except? 0xFFFF:
@@ -240,7 +246,10 @@ cdef class Program:
 
     cdef int _load_segments(self, source) except -1:
         cdef Plan* plan = &self.plan
-        cdef uint32_t index
+        cdef uint32_t index, limit = 0
+        plan.limits = <LimitRule*>self._table(
+            sum(len(segment.limits) for segment in source.segments), sizeof(LimitRule)
+        )
         plan.segment_count = len(source.segments)
         plan.segments = <SegmentRule*>self._table(plan.segment_count, sizeof(SegmentRule))
         for index, segment in enumerate(source.segments):
@@ -255,6 +264,12 @@ cdef class Program:
             )
             if plan.segments[index].reads_sessions:
                 plan.session_segments = True
+            plan.segments[index].limits.at = limit
+            plan.segments[index].limits.count = len(segment.limits)
+            for feature, limit_ms in segment.limits:
+                plan.limits[limit].feature = feature
+                plan.limits[limit].limit_ms = limit_ms
+                limit += 1
         return 0
 
     cdef int _load_triggers(self, source) except -1:

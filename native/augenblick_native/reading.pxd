@@ -12,6 +12,9 @@ cdef Value read_feature(Machine* machine, Moment* moment, int32_t index) noexcep
 # Write {group: value} of every group as msgpack into Machine.bodies.
 cdef void pack_feature_map(Machine* machine, Moment* moment, int32_t index) noexcept nogil
 
+# Of a `time_since` over lifetime or since, not grouped: its latest event; NO_TIME_MS: none.
+cdef int64_t latest_event_ms(Machine* machine, const FeatureRule* rule) noexcept nogil
+
 # Next instant after `after_ms` at which time alone may change the (ungrouped) feature; NEVER_MS.
 cdef int64_t next_change_ms(
     Machine* machine, const FeatureRule* rule, int64_t after_ms

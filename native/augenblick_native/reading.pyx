@@ -4,18 +4,23 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from augenblick_native.aggregates.fixed cimport fixed_result
+from augenblick_native.aggregates.time_since cimport TimeSince
 from augenblick_native.buffer cimport pack_map, put_bytes
 from augenblick_native.entries cimport entries_count, entries_next_ms, entries_result
 from augenblick_native.layout cimport has_pane, header_bytes, is_closed, read_panes
 from augenblick_native.machine cimport floor_to, plus
 from augenblick_native.program cimport (
-    AGGREGATE_COUNT, AGGREGATE_SUM, OPERAND_NONE, WINDOW_HOPPING, WINDOW_LIFETIME, WINDOW_SESSION,
-    WINDOW_SINCE, WINDOW_SLIDING, WINDOW_TUMBLING,
+    AGGREGATE_COUNT, AGGREGATE_DECAY, AGGREGATE_DISTINCT, AGGREGATE_RATE, AGGREGATE_SUM,
+    OPERAND_NONE, WINDOW_HOPPING, WINDOW_LIFETIME, WINDOW_SESSION, WINDOW_SINCE, WINDOW_SLIDING,
+    WINDOW_TUMBLING,
 )
 from augenblick_native.record cimport (
     cell_at, find_cell, group_data, next_cell, payload, payload_bytes,
 )
 from augenblick_native.session cimport session_holding
+from augenblick_native.sketches cimport (
+    sketch_of_entries, sketches_hold, sketches_last, sketches_result,
+)
 from augenblick_native.sliding cimport sliding_holds, sliding_next_change_ms, sliding_result
 from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.values cimport of_float, of_int, pack_value
@@ -39,9 +44,12 @@ cdef bint window_at(
 
 
 cdef inline Value of_nothing(const FeatureRule* rule) noexcept nogil:
-    if rule.aggregate == AGGREGATE_COUNT:
+    if rule.aggregate == AGGREGATE_COUNT or rule.aggregate == AGGREGATE_DISTINCT:
         return of_int(0)
-    if rule.aggregate == AGGREGATE_SUM:
+    if (
+        rule.aggregate == AGGREGATE_SUM or rule.aggregate == AGGREGATE_RATE
+        or rule.aggregate == AGGREGATE_DECAY
+    ):
         return of_float(0.0)
     return missing()
 
@@ -70,13 +78,25 @@ cdef Value read_cell(
         to_ms = at_ms
         if entries_count(machine, offset, header) >= rule.sliding_max:
             moment.approximate = True
-    if not rule.stride:
-        return entries_result(machine, rule, offset, header, from_ms, to_ms)
-    if rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE:
-        return fixed_result(rule.aggregate, payload(machine.keeper.user, offset) + header)
+    if not rule.stride and not rule.is_sketch:
+        return kept_result(machine, rule, offset, header, from_ms, to_ms)
     if session != NULL:
         from_ms = to_ms = session.serial
-    return read_panes(machine, rule, offset, from_ms, to_ms)
+    if rule.is_sketch:
+        return sketches_result(machine, rule, offset, from_ms, to_ms)
+    if rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE:
+        return fixed_result(rule, payload(machine.keeper.user, offset) + header, at_ms)
+    return read_panes(machine, rule, offset, from_ms, to_ms, at_ms)
+
+
+# Of the entries with time in [from_ms, to_ms].
+cdef Value kept_result(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, uint32_t header, int64_t from_ms,
+    int64_t to_ms
+) noexcept nogil:
+    if rule.aggregate >= AGGREGATE_DISTINCT:
+        return sketch_of_entries(machine, rule, offset, from_ms, to_ms)
+    return entries_result(machine, rule, offset, header, from_ms, to_ms)
 
 
 # True if the cell holds anything that a read at the moment would count.
@@ -99,17 +119,25 @@ cdef bint holds_anything(
         session = session_holding(machine, moment.at_ms)
         if session == NULL:
             return False
-        if rule.stride:
-            return has_pane(machine, rule, offset, session.serial, session.serial)
+        if rule.stride or rule.is_sketch:
+            return holds_panes(machine, rule, offset, session.serial, session.serial)
         from_ms = session.start_ms
         to_ms = session.last_ms
     elif not window_at(
         machine, rule, moment.at_ms - 1 if moment.ends_at else moment.at_ms, &from_ms, &to_ms
     ):
         return False
-    if rule.stride:
-        return has_pane(machine, rule, offset, from_ms, to_ms)
+    if rule.stride or rule.is_sketch:
+        return holds_panes(machine, rule, offset, from_ms, to_ms)
     return entries_next_ms(machine, offset, header_bytes(rule), from_ms - 1) <= to_ms
+
+
+cdef inline bint holds_panes(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t first, int64_t last
+) noexcept nogil:
+    if rule.is_sketch:
+        return sketches_hold(machine, rule, offset, first, last)
+    return has_pane(machine, rule, offset, first, last)
 
 
 cdef Value read_feature(Machine* machine, Moment* moment, int32_t index) noexcept nogil:
@@ -176,6 +204,15 @@ cdef int64_t entries_last_pane_ms(
     return floor_to(last_ms, rule.pane_ms)
 
 
+cdef int64_t latest_event_ms(Machine* machine, const FeatureRule* rule) noexcept nogil:
+    cdef uint32_t offset = find_cell(machine.keeper.user, rule.slot, NULL, 0, 0)
+    cdef const TimeSince* state
+    if offset == 0:
+        return NO_TIME_MS
+    state = <const TimeSince*>(payload(machine.keeper.user, offset) + header_bytes(rule))
+    return state.latest_ms if state.events else NO_TIME_MS
+
+
 cdef int64_t next_change_ms(
     Machine* machine, const FeatureRule* rule, int64_t after_ms
 ) noexcept nogil:
@@ -189,11 +226,11 @@ cdef int64_t next_change_ms(
         session = session_holding(machine, after_ms)
         if session == NULL:
             return NEVER_MS
-        if rule.stride and not has_pane(machine, rule, offset, session.serial, session.serial):
-            return NEVER_MS
-        if (
-            not rule.stride
-            and entries_next_ms(machine, offset, 0, session.start_ms - 1) > session.last_ms
+        if rule.stride or rule.is_sketch:
+            if not holds_panes(machine, rule, offset, session.serial, session.serial):
+                return NEVER_MS
+        elif (
+            entries_next_ms(machine, offset, 0, session.start_ms - 1) > session.last_ms
         ):
             return NEVER_MS
         return min(
@@ -216,6 +253,8 @@ cdef int64_t next_change_ms(
                 machine.keeper.user, offset
             ) + payload_bytes(machine.keeper.user, offset) - 8 - rule.stride, 8,
         )
+    elif rule.is_sketch:
+        newest_ms = sketches_last(machine, rule, offset)
     else:
         newest_ms = entries_last_pane_ms(machine, rule, offset, header)
     boundary_ms = plus(floor_to(after_ms, rule.pane_ms), rule.pane_ms)

@@ -3,7 +3,8 @@
 
 Payload: {folded, 0} folded panes {start_ms, newest_ms, state} in order of start, then kept events
 in order of (time,
-arrival): time_ms for count; time_ms, number for sum and avg; time_ms, kind, bits for min and max.
+arrival): time_ms for count and time_since; time_ms, number for sum, avg, rate and decay; time_ms,
+kind, bits for min and max.
 A pane leaves when
 its newest event does, so that a value is never too low and at most one pane too high.
 """
@@ -16,7 +17,9 @@ from augenblick_native.aggregates.fixed cimport (
 )
 from augenblick_native.machine cimport COUNT_SLIDING_FOLDED, floor_to, plus
 from augenblick_native.msgpack cimport missing
-from augenblick_native.program cimport AGGREGATE_AVG, AGGREGATE_COUNT, AGGREGATE_SUM
+from augenblick_native.program cimport (
+    AGGREGATE_COUNT, AGGREGATE_MAX, AGGREGATE_MIN, AGGREGATE_TIME_SINCE,
+)
 from augenblick_native.record cimport narrow, payload, payload_bytes, widen
 from augenblick_native.state cimport NEVER_MS
 from augenblick_native.values cimport as_float, of_float
@@ -31,11 +34,11 @@ cdef struct Folded:
 
 
 cdef inline uint32_t kept_bytes(const FeatureRule* rule) noexcept nogil:
-    if rule.aggregate == AGGREGATE_COUNT:
+    if rule.aggregate == AGGREGATE_COUNT or rule.aggregate == AGGREGATE_TIME_SINCE:
         return 8
-    if rule.aggregate == AGGREGATE_SUM or rule.aggregate == AGGREGATE_AVG:
-        return 16
-    return 24
+    if rule.aggregate == AGGREGATE_MIN or rule.aggregate == AGGREGATE_MAX:
+        return 24
+    return 16
 
 
 cdef inline uint32_t folded_bytes(const FeatureRule* rule) noexcept nogil:
@@ -68,12 +71,12 @@ cdef inline int64_t time_at(const uint8_t* item) noexcept nogil:
 
 cdef inline Value value_at(const FeatureRule* rule, const uint8_t* item) noexcept nogil:
     cdef double number
-    if rule.aggregate == AGGREGATE_COUNT:
+    if rule.aggregate == AGGREGATE_COUNT or rule.aggregate == AGGREGATE_TIME_SINCE:
         return missing()
-    if rule.aggregate == AGGREGATE_SUM or rule.aggregate == AGGREGATE_AVG:
-        memcpy(&number, item + 8, 8)
-        return of_float(number)
-    return extreme_result(<const Extreme*>(item + 8))
+    if rule.aggregate == AGGREGATE_MIN or rule.aggregate == AGGREGATE_MAX:
+        return extreme_result(<const Extreme*>(item + 8))
+    memcpy(&number, item + 8, 8)
+    return of_float(number)
 
 
 # Drop what no window can reach any more; make the header of a fresh cell.
@@ -124,7 +127,7 @@ cdef bint fold_in(
     else:
         pane = folded_at(machine, rule, offset, index - 1)
         pane.newest_ms = max(pane.newest_ms, time_ms)
-    fixed_add(rule.aggregate, <uint8_t*>pane + sizeof(Folded), value)
+    fixed_add(rule, <uint8_t*>pane + sizeof(Folded), time_ms, value)
     return True
 
 
@@ -194,7 +197,7 @@ cdef Value sliding_result(
     for index in range(folded_count(machine, offset)[0]):
         pane = folded_at(machine, rule, offset, index)
         if pane.newest_ms > after_ms and pane.start_ms <= at_ms:
-            fixed_merge(rule.aggregate, state, <uint8_t*>pane + sizeof(Folded))
+            fixed_merge(rule, state, <uint8_t*>pane + sizeof(Folded))
             approximate[0] = True
     at = kept_from(machine, rule, offset)
     while at < end and time_at(data + at) <= after_ms:
@@ -203,12 +206,12 @@ cdef Value sliding_result(
         while end > at and time_at(data + end - size) > at_ms:
             end -= size
         (<int64_t*>state)[0] += (end - at) // size
-        return fixed_result(rule.aggregate, state)
+        return fixed_result(rule, state, at_ms)
     while at < end and time_at(data + at) <= at_ms:
         value = value_at(rule, data + at)
-        fixed_add(rule.aggregate, state, &value)
+        fixed_add(rule, state, time_at(data + at), &value)
         at += size
-    return fixed_result(rule.aggregate, state)
+    return fixed_result(rule, state, at_ms)
 
 
 cdef int64_t sliding_next_change_ms(

@@ -5,7 +5,8 @@ Payload by window (fixed aggregates): lifetime: state | since: [reset_ms, if not
 session and tumbling and
 hopping: [next end, hopping only] panes {key, state} in order of key, the session's serial or the
 pane's start | sliding:
-see sliding.pyx.  first, last and list keep entries (entries.pyx) behind the same headers.
+see sliding.pyx.  first, last and list keep entries (entries.pyx) behind the same headers, distinct,
+quantile and top panes of sketches (sketches.pyx), in sliding windows entries.
 """
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint8_t
 from libc.string cimport memcpy, memset
@@ -24,16 +25,17 @@ from augenblick_native.machine cimport (
 from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, VALUE_OTHER, packed_text
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport (
-    AGGREGATE_COUNT, AGGREGATE_LAST, OPERAND_NONE, WINDOW_HOPPING, WINDOW_LIFETIME, WINDOW_SESSION,
-    WINDOW_SINCE, WINDOW_SLIDING, WINDOW_TUMBLING,
+    AGGREGATE_COUNT, AGGREGATE_LAST, AGGREGATE_QUANTILE, OPERAND_NONE, WINDOW_HOPPING,
+    WINDOW_LIFETIME, WINDOW_SESSION, WINDOW_SINCE, WINDOW_SLIDING, WINDOW_TUMBLING,
 )
 from augenblick_native.record cimport (
     add_cell, cell_at, find_cell, group_head, next_cell, payload, payload_bytes, remove_cell,
 )
 from augenblick_native.session cimport session_holding
+from augenblick_native.sketches cimport sketches_add
 from augenblick_native.sliding cimport sliding_add
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, Session
-from augenblick_native.values cimport has_value, is_number, pack_value
+from augenblick_native.values cimport has_value, is_number, of_int, pack_value
 
 
 cdef bint group_of(Machine* machine, const Value* value, Group* group) noexcept nogil:
@@ -173,13 +175,14 @@ cdef void reset_since(Machine* machine, const FeatureRule* rule, Event* event) n
 cdef inline bint taken_value(
     Machine* machine, const FeatureRule* rule, const Event* event, Value* value
 ) noexcept nogil:
-    if rule.aggregate == AGGREGATE_COUNT:
-        if rule.value == OPERAND_NONE:
-            return True
-        value[0] = operand(event, rule.value)
-        return has_value(value)
+    if rule.value == OPERAND_NONE:                      # an event counts as 1
+        if rule.aggregate != AGGREGATE_COUNT:
+            value[0] = of_int(1)
+        return True
     value[0] = operand(event, rule.value)
-    if rule.stride:
+    if rule.aggregate == AGGREGATE_COUNT:
+        return has_value(value)
+    if rule.stride or rule.aggregate == AGGREGATE_QUANTILE:
         return is_number(value)
     if not has_value(value):
         return rule.aggregate == AGGREGATE_LAST and value.kind == VALUE_NULL
@@ -238,6 +241,8 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
         done = sliding_add(machine, rule, offset, event.time_ms, &value)
     elif rule.stride:
         done = feed_fixed(machine, rule, offset, event, pane_ms, &value)
+    elif rule.is_sketch:
+        done = feed_sketch(machine, rule, offset, event, pane_ms, &value)
     else:
         done = feed_entries(machine, rule, offset, event, &value)
     if not done:
@@ -259,8 +264,20 @@ cdef inline bint feed_fixed(
         state = pane_for(machine, rule, offset, pane_ms)
     if state == NULL:
         return False
-    fixed_add(rule.aggregate, state, value)
+    fixed_add(rule, state, event.time_ms, value)
     return True
+
+
+cdef bint feed_sketch(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, const Event* event,
+    int64_t pane_ms, const Value* value
+) noexcept nogil:
+    cdef int64_t key = 0
+    if rule.window == WINDOW_SESSION:
+        key = event.session_serial
+    elif pane_ms != NO_TIME_MS:
+        key = pane_ms
+    return sketches_add(machine, rule, offset, key, value)
 
 
 cdef bint feed_entries(

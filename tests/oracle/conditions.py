@@ -9,6 +9,8 @@ or a zero divisor is missing.
 from __future__ import annotations
 
 import ast
+import itertools
+import math
 import re
 from collections.abc import Callable
 from functools import cache
@@ -75,6 +77,20 @@ def names(text: str) -> list[str]:
 
     walk(parse(text))
     return list(found)
+
+
+def compared(text: str) -> list[tuple[str, int]]:
+    """(name, number) of each comparison of a name with a number."""
+    found = []
+    for node in ast.walk(parse(text)):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        for pair in itertools.pairwise(sides):
+            for one, other in (pair, pair[::-1]):
+                if dotted(one) and isinstance(other, ast.Constant):
+                    found.append((str(dotted(one)), math.floor(other.value)))
+    return found
 
 
 def reduced_names(text: str) -> set[str]:

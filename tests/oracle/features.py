@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import msgpack
 from tests.oracle.conditions import is_number
 from tests.oracle.events import Event, group_text
 from tests.oracle.plan import Feature
 from tests.oracle.sessions import Session, session_at
 
-OF_NOTHING: dict[str, Any] = {"count": 0, "sum": 0.0}
+OF_NOTHING: dict[str, Any] = {"count": 0, "sum": 0.0, "distinct": 0, "decay": 0.0, "rate": 0.0}
+NUMERIC = {"sum", "min", "max", "avg", "quantile", "decay", "rate"}
+GAMMA = 1.01 / 0.99  # DDSketch with relative accuracy 1 %
 
 
 def is_usable(feature: Feature, event: Event) -> bool:
@@ -20,7 +25,7 @@ def is_usable(feature: Feature, event: Event) -> bool:
     if feature.value is None:
         return True
     value = event.value(feature.value)
-    if feature.aggregate in {"sum", "min", "max", "avg"}:
+    if feature.aggregate in NUMERIC:
         return is_number(value)
     if feature.aggregate == "last":
         return value is not None or event.has(feature.value)
@@ -109,8 +114,8 @@ def content(
     return events
 
 
-def aggregate(feature: Feature, events: Sequence[Event]) -> Any:
-    """The value of the events; of none, 0 or missing."""
+def aggregate(feature: Feature, events: Sequence[Event], instant: int) -> Any:
+    """The value of the events when read at an instant; of none, 0 or missing."""
     if not events:
         return OF_NOTHING.get(feature.aggregate)
     in_time = sorted(events, key=lambda event: event.position)
@@ -132,7 +137,49 @@ def aggregate(feature: Feature, events: Sequence[Event]) -> Any:
             return values[-1]
         case "list":
             return values[-feature.list_max :] if feature.list_max else values
+        case "distinct":
+            return len({group_text(value) for value in values})
+        case "quantile":
+            return quantile(feature.q, values)
+        case "top":
+            return top(feature.list_max, values)
+        case "rate":
+            return float(sum(weights(feature, in_time))) / (feature.size_ms / 1000)
+        case "decay":
+            return decay(feature, in_time, instant)
+        case "time_since":
+            return max(instant - in_time[-1].time, 0)
     raise ValueError(feature.aggregate)
+
+
+def weights(feature: Feature, events: Sequence[Event]) -> list[Any]:
+    """What each event counts for: its number, or 1 where the feature reads none."""
+    return [1 if feature.value is None else event.value(feature.value) for event in events]
+
+
+def decay(feature: Feature, events: Sequence[Event], instant: int) -> float:
+    """Half of each weight is left after a half-life; never read before the latest event."""
+    at = max(instant, *(event.time for event in events))
+    ages = [(at - event.time) / feature.half_life_ms for event in events]
+    found = zip(weights(feature, events), ages, strict=True)
+    return float(sum(weight * 2.0**-age for weight, age in found))
+
+
+def quantile(q: float, values: Sequence[Any]) -> float:
+    """The number of rank floor(q * (n - 1)), as the middle of its DDSketch bin."""
+    number = sorted(values)[math.floor(q * (len(values) - 1))]
+    if number == 0:
+        return 0.0
+    bin_ = math.ceil(math.log(abs(number)) / math.log(GAMMA))
+    middle = 2.0 * math.exp(bin_ * math.log(GAMMA)) / (GAMMA + 1.0)
+    return middle if number > 0 else -middle
+
+
+def top(most: int, values: Sequence[Any]) -> list[Any]:
+    """The most frequent values; of equal counts by their msgpack bytes."""
+    counts = Counter(msgpack.packb(value) for value in values)
+    first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [msgpack.unpackb(packed) for packed, _ in first[:most]]
 
 
 def by_group(feature: Feature, events: Sequence[Event]) -> dict[str, list[Event]]:

@@ -108,7 +108,9 @@ class Metrics:
     def _value(self, name: str, group: Group, instant: int) -> Any:
         plain = name.removesuffix("[]")
         if plain in self.plan.metrics:
-            return features.aggregate(self.plan.metrics[plain], self._held(plain, group, instant))
+            return features.aggregate(
+                self.plan.metrics[plain], self._held(plain, group, instant), instant
+            )
         if plain in self.plan.metric_expressions:
             text = self.plan.metric_expressions[plain]
             return conditions.evaluate(text, lambda inner: self._value(inner, group, instant))
@@ -127,7 +129,7 @@ class Metrics:
             by = None if metric.by is None else {metric.by: names.group_value(group)}
             self.emit({
                 "kind": "metric", "metric": name, "by": by, "start": window[0], "end": end,
-                "value": features.aggregate(metric, held),
+                "value": features.aggregate(metric, held, 0),
             })  # fmt: skip
 
     def _evaluate(self, trigger: Trigger, end: int, is_drain: bool) -> None:

@@ -25,6 +25,19 @@ def stored_features(plan: Plan, text: str) -> dict[str, Feature]:
     return found
 
 
+def time_limits(plan: Plan, text: str) -> list[tuple[str, int]]:
+    """The `time_since` features that the condition compares with a number, with that number."""
+    found = [
+        (name, limit)
+        for name, limit in conditions.compared(text)
+        if name in plan.features and plan.features[name].aggregate == "time_since"
+    ]
+    for name in conditions.names(text):
+        if name in plan.segments:
+            found += time_limits(plan, plan.segments[name])
+    return found
+
+
 def group_field(plan: Plan, text: str | None) -> str | None:
     """The `by` of the grouped features that the condition reads for one group, or None."""
     for name in conditions.names(text) if text is not None else ():
@@ -102,7 +115,10 @@ class View:
         """{JSON text of the group: value} of a grouped feature."""
         feature = self.plan.features[name]
         parts = features.by_group(feature, self.content(feature))
-        return {group: features.aggregate(feature, events) for group, events in parts.items()}
+        return {
+            group: features.aggregate(feature, events, self.instant)
+            for group, events in parts.items()
+        }
 
     def lookup(self, name: str) -> Any:
         """The value of a name; with `[]` at its end, all groups of a grouped feature."""
@@ -110,11 +126,11 @@ class View:
         if plain in plan.features:
             feature = plan.features[plain]
             if feature.by is None:
-                return features.aggregate(feature, self.content(feature))
+                return features.aggregate(feature, self.content(feature), self.instant)
             if plain != name:
                 return self.groups(plain)
             parts = features.by_group(feature, self.content(feature))
-            return features.aggregate(feature, parts.get(str(self.group), []))
+            return features.aggregate(feature, parts.get(str(self.group), []), self.instant)
         if plain in plan.expressions:
             return conditions.evaluate(plan.expressions[plain], self.lookup)
         if plain in plan.segments:

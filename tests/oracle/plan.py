@@ -11,7 +11,10 @@ from typing import Any
 from tests.oracle import conditions
 from tests.oracle.conditions import parse_duration
 
-AGGREGATES = ("count", "sum", "min", "max", "avg", "first", "last", "list")
+AGGREGATES = (
+    "count", "sum", "min", "max", "avg", "first", "last", "list",
+    "distinct", "quantile", "top", "decay", "rate", "time_since",
+)  # fmt: skip
 DAY_ms = 86_400_000
 
 
@@ -36,6 +39,8 @@ class Feature:
     by: str | None = None
     by_max: int = 64
     list_max: int = 0
+    q: float = 0.0
+    half_life_ms: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ def _event_and_value(text: Any, declared: set[str]) -> tuple[Any, str | None]:
 
 def _feature(name: str, entry: dict[str, Any], declared: set[str]) -> Feature:
     others = [key for key in AGGREGATES if key in entry and key != "max"]
-    aggregate = others[0] if others else "max"  # beside `list`, `max` is an option
+    aggregate = others[0] if others else "max"  # beside `list` and `top`, `max` is an option
     if "of" in entry:
         event: Any = entry["of"]
         value: str | None = f"props.{entry[aggregate]}"
@@ -162,7 +167,8 @@ def _feature(name: str, entry: dict[str, Any], declared: set[str]) -> Feature:
         name=name, aggregate=aggregate, selector=_selector(event, entry.get("where")), value=value,
         window=window, size_ms=size_ms, every_ms=every_ms, reset=reset, by=entry.get("by"),
         by_max=entry.get("by_max", 64),
-        list_max=entry.get("max", 0) if aggregate == "list" else 0,
+        list_max=entry.get("max", {"top": 10}.get(aggregate, 0)) if others else 0,
+        q=entry.get("q", 0.0), half_life_ms=parse_duration(entry.get("half_life", 0)),
     )  # fmt: skip
 
 

@@ -264,6 +264,11 @@ class User:
             return None
         stored = names.stored_features(self.plan, self.plan.segments[segment])
         instants = [instant for one in stored.values() for instant in self._changes(one)]
+        for name, limit in names.time_limits(self.plan, self.plan.segments[segment]):
+            counted = features.counted(self.plan.features[name], self.history)
+            latest = max((event.time for event in counted), default=None)
+            if latest is not None:
+                instants += [latest + limit, latest + limit + 1]
         later = [instant for instant in instants if instant > self.evaluated[segment]]
         return min(later, default=None)
 
@@ -313,7 +318,8 @@ class User:
             by = None if feature.by is None else {feature.by: names.group_value(group)}
             self.emit({
                 "kind": "window", "feature": feature.name, "user": self.id, "by": by,
-                "start": window[0], "end": window[1], "value": features.aggregate(feature, events),
+                "start": window[0], "end": window[1],
+                "value": features.aggregate(feature, events, window[1]),
             })  # fmt: skip
 
     def _end(self, session: sessions.Session) -> None:

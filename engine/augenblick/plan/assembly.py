@@ -160,6 +160,7 @@ class _Assembly:
             keep=feature.keep_ms,
             emitted=windowed and (self._emit_all or feature.name in self._plan.emit.window),
             version=self._versions.feature(feature),
+            option=feature.option,
         )
 
     def _segment(self, segment: NamedSegment) -> Segment:
@@ -172,6 +173,11 @@ class _Assembly:
             enters_event=tables.event(f"{segment.name}.enters"),
             leaves_event=tables.event(f"{segment.name}.leaves"),
             version=self._versions.segment(segment),
+            limits=tuple(
+                (tables.feature(feature), limit_ms)
+                for one in (segment, *segments_read(condition))
+                for feature, limit_ms in one.limits
+            ),
         )
 
     def _metric(self, metric: StoredMetric) -> Metric:

@@ -71,6 +71,15 @@ def resolve_valued(
     return (found, ref) if found is not None else None
 
 
+def names_property(checking: Checking, spec: AnyEvents) -> bool:
+    """Whether texts that may be ``EVENT`` or ``EVENT.property`` are the latter."""
+    names = checking.names
+    texts = [item.text for item in _items(spec, ())]
+    return any(
+        "." in text and text not in names.declared and not names.is_derived(text) for text in texts
+    )
+
+
 def check_event(checking: Checking, name: str, path: Path, count: int = 1) -> bool:
     """Whether a text may stand as an event; notes the mistake otherwise."""
     names, problems = checking.names, checking.problems

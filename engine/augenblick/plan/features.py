@@ -7,7 +7,12 @@ from augenblick.plan.checking import Checking
 from augenblick.plan.conditions.scopes import StateScope
 from augenblick.plan.document import Path
 from augenblick.plan.durations import format_duration
-from augenblick.plan.eventsets import AnyEvents, resolve_events, resolve_valued
+from augenblick.plan.eventsets import (
+    AnyEvents,
+    names_property,
+    resolve_events,
+    resolve_valued,
+)
 from augenblick.plan.grouping import check_one_group, resolve_by
 from augenblick.plan.model.features import Feature
 from augenblick.plan.names import NameProblem
@@ -16,8 +21,13 @@ from augenblick.plan.resolved import EventSet, ExpressionFeature, Ref, StoredFea
 from augenblick.plan.windows import Window, resolve_window
 
 BY_MAX_DEFAULT = 64
-LIST_MAX_DEFAULT = 64
+MAX_DEFAULTS = {"list": 64, "top": 10}
 SLIDING_MAX_DEFAULT = 256
+OPTION_EXAMPLES = {
+    "q": "{quantile: purchase.value, q: 0.9, ...}",
+    "half_life": "{decay: view, half_life: 7d, ...}",
+}
+OPTION_OWNERS = {"q": "quantile", "half_life": "decay"}
 AGGREGATE_FIELDS = {name: "list_" if name == "list" else name for name in AGGREGATES}
 
 
@@ -69,10 +79,11 @@ def _stored(checking: Checking, name: str, spec: Feature, path: Path) -> StoredF
         size_ms=window.size_ms,
         every_ms=window.every_ms,
         reset=window.reset,
-        list_max=_list_max(spec) if aggregate == "list" else 0,
+        list_max=_items_max(spec, aggregate),
         sliding_max=(spec.sliding_max or SLIDING_MAX_DEFAULT) if window.kind == "sliding" else 0,
         keep_ms=_keep_ms(spec),
         type=kind,
+        option=float(spec.q or spec.half_life or 0),
     )
 
 
@@ -80,8 +91,8 @@ def _aggregate(checking: Checking, spec: Feature, path: Path) -> str | None:
     given = [name for name, key in AGGREGATE_FIELDS.items() if getattr(spec, key) is not None]
     if isinstance(spec.max, int) and "max" in given:
         given.remove("max")
-        if given != ["list"]:
-            checking.problems.add((*path, "max"), "`max: NUMBER` belongs to `list`")
+        if given not in (["list"], ["top"]):
+            checking.problems.add((*path, "max"), "`max: NUMBER` belongs to `list` and `top`")
             return None
     if len(given) != 1:
         known = ", ".join(AGGREGATES)
@@ -114,7 +125,10 @@ def resolve_aggregated(
 ) -> tuple[EventSet, Ref | None] | None:
     """``{AGGREGATE: given, of, where}`` of a feature or metric."""
     at = (*path, aggregate)
-    if not AGGREGATES[aggregate].takes:
+    rules = AGGREGATES[aggregate]
+    if not rules.takes or (
+        of is None and not rules.needs_property and not names_property(checking, given)
+    ):
         if of is not None:
             checking.problems.add(
                 (*path, "of"), f"{aggregate} reads no property; write {{{aggregate}: EVENT}}"
@@ -165,6 +179,16 @@ def _check_options(
         problems.add((*path, "sliding_max"), "`sliding_max` belongs to `over: {sliding: D}`")
     if spec.keep is not None and window.kind != "lifetime":
         problems.add((*path, "keep"), "`keep` belongs to `over: lifetime`")
+    rules = AGGREGATES[aggregate]
+    if window.kind not in rules.windows:
+        problems.add((*path, "over"), rules.refusal)
+    for option in ("q", "half_life"):
+        if (getattr(spec, option) is not None) == (rules.option == option):
+            continue
+        if rules.option == option:
+            problems.add(path, f"`{aggregate}` needs `{option}`, as in {OPTION_EXAMPLES[option]}")
+        else:
+            problems.add((*path, option), f"`{option}` belongs to `{OPTION_OWNERS[option]}`")
     if window.size_ms > ttl_ms:
         problems.add(
             (*path, "over"),
@@ -174,8 +198,10 @@ def _check_options(
     return len(problems.found) == before
 
 
-def _list_max(spec: Feature) -> int:
-    return spec.max if isinstance(spec.max, int) else LIST_MAX_DEFAULT
+def _items_max(spec: Feature, aggregate: str) -> int:
+    if aggregate not in MAX_DEFAULTS:
+        return 0
+    return spec.max if isinstance(spec.max, int) else MAX_DEFAULTS[aggregate]
 
 
 def _keep_ms(spec: Feature) -> int:

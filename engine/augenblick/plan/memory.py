@@ -6,6 +6,7 @@ and the index add is in ``USER_BYTES``. An estimate: ``status`` shows what users
 
 from dataclasses import dataclass
 
+from augenblick.plan.aggregates import AGGREGATES, DISTINCT_EXACT_MAX, QUANTILE_BINS_MAX
 from augenblick.plan.program import Feature, Program, Trigger
 
 USER_BYTES = 96  # id of 16 bytes, header, place in the index, timer entry
@@ -14,7 +15,8 @@ FEATURE_BYTES = 16  # head of a feature that the user has touched
 GROUP_BYTES = 24  # key and recency of one group
 KEPT_EVENT_BYTES = 16  # time and value of one event in a sliding window
 ITEM_BYTES = 24  # one text or number of a list, and of first and last
-NUMBER_BYTES = 8
+ENTRY_BYTES = 32  # one value with its time or count, where whole values are kept
+SKETCH_HEAD_BYTES = 16  # of one pane of distinct, quantile or top
 PARTIAL_BYTES = 48  # one unfinished match or timer with its event
 SEGMENT_BYTES = 8
 COOLDOWN_BYTES = 8
@@ -47,28 +49,39 @@ def estimate_memory(program: Program) -> tuple[MemoryLine, ...]:
 
 
 def _feature(feature: Feature) -> MemoryLine:
-    typical, bytes_max = _pane(feature)
+    typical, bytes_max = window_bytes(feature)
     if feature.by != -1:
         typical = GROUPS_TYPICAL * (GROUP_BYTES + typical)
         bytes_max = feature.by_max * (GROUP_BYTES + bytes_max)
     return MemoryLine(feature.name, FEATURE_BYTES + typical, FEATURE_BYTES + bytes_max)
 
 
-def _pane(feature: Feature) -> tuple[int, int]:
-    """Typical and largest bytes of one group."""
-    if feature.aggregate == "list":
-        value = min(ITEMS_TYPICAL, feature.list_max) * ITEM_BYTES, feature.list_max * ITEM_BYTES
-    elif feature.aggregate in ("first", "last"):
-        value = ITEM_BYTES, ITEM_BYTES
-    elif feature.aggregate in ("sum", "avg"):
-        value = 2 * NUMBER_BYTES, 2 * NUMBER_BYTES
-    else:
-        value = NUMBER_BYTES, NUMBER_BYTES
+def window_bytes(feature: Feature) -> tuple[int, int]:
+    """Typical and largest bytes of a feature's window, of one group."""
+    value = _state(feature)
     if feature.window == "sliding":
         kept = min(EVENTS_TYPICAL, feature.sliding_max)
-        return kept * KEPT_EVENT_BYTES, feature.sliding_max * KEPT_EVENT_BYTES
+        each = KEPT_EVENT_BYTES if AGGREGATES[feature.aggregate].state_bytes else ENTRY_BYTES
+        return kept * each, feature.sliding_max * each
     panes = feature.size_ms // feature.every_ms if feature.window == "hopping" else 1
     return min(PANES_TYPICAL, panes) * value[0], panes * value[1]
+
+
+def _state(feature: Feature) -> tuple[int, int]:
+    """Typical and largest bytes of the aggregate's state of one pane."""
+    rules = AGGREGATES[feature.aggregate]
+    if rules.state_bytes:
+        return rules.state_bytes, rules.state_bytes
+    head = SKETCH_HEAD_BYTES
+    if feature.aggregate == "distinct":
+        return head + ITEMS_TYPICAL * 8, head + (DISTINCT_EXACT_MAX + 1) * 8
+    if feature.aggregate == "quantile":
+        return head + ITEMS_TYPICAL * 8, head + QUANTILE_BINS_MAX * 8
+    if feature.aggregate == "top":
+        counters = rules.counters(feature.list_max)
+        return head + ITEMS_TYPICAL * ENTRY_BYTES, head + counters * ENTRY_BYTES
+    items = feature.list_max if feature.aggregate == "list" else 1
+    return min(ITEMS_TYPICAL, items) * ITEM_BYTES, items * ITEM_BYTES
 
 
 def _keeps_state(trigger: Trigger) -> bool:

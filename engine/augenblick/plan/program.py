@@ -122,7 +122,8 @@ class Feature:
 
     ``size_ms`` and ``every_ms`` are 0 where the window has none; ``every_ms`` divides ``size_ms``
     for hopping. ``by`` -1: not grouped. ``reset_selector`` only for ``since``. ``emitted``: its
-    closed windows leave as records.
+    closed windows leave as records. ``option``: the half-life in ms of ``decay``, the ``q`` of
+    ``quantile``. ``value`` -1: the event itself, which counts as 1.
     """
 
     name: str
@@ -141,11 +142,16 @@ class Feature:
     keep: int
     emitted: bool
     version: str
+    option: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named condition with its two derived events, and all that it reads, transitively."""
+    """A named condition with its two derived events, and all that it reads, transitively.
+
+    ``limits``: (feature, milliseconds) pairs; it may change when so much time has passed since the
+    latest event of that ``time_since``.
+    """
 
     name: str
     code: int
@@ -154,6 +160,7 @@ class Segment:
     enters_event: int
     leaves_event: int
     version: str
+    limits: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class StoredFeature:
     sliding_max: int
     keep_ms: int
     type: Type
+    option: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,10 +93,14 @@ class ExpressionFeature:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedSegment:
-    """A named condition on one user."""
+    """A named condition on one user.
+
+    ``limits``: the ``time_since`` features that it compares, each with a number of milliseconds.
+    """
 
     name: str
     condition: "Resolved"
+    limits: tuple[tuple[StoredFeature, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from augenblick.plan.checking import Checking
 from augenblick.plan.conditions.scopes import StateScope
 from augenblick.plan.document import Path
 from augenblick.plan.grouping import groups_read
+from augenblick.plan.instants import time_limits
 from augenblick.plan.resolved import EventSet, NamedSegment, Resolved, StoredFeature
 
 NO_EVENT = "a user is in a segment between events too; keep it with {last: EVENT.property, ...}"
@@ -33,7 +34,8 @@ def _segment(checking: Checking, name: str, path: Path) -> NamedSegment | None:
     if not condition.features() and not condition.segments():
         checking.problems.add(path, f"{text!r} reads no feature, so it never changes")
         return None
-    return NamedSegment(name, condition)
+    limits = time_limits(checking, condition, path)
+    return NamedSegment(name, condition, limits) if limits is not None else None
 
 
 def order_segments(checking: Checking, segments: list[NamedSegment]) -> list[NamedSegment] | None:

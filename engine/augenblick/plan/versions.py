@@ -83,6 +83,8 @@ class Versions:
                 "sliding_max": feature.sliding_max,
                 "keep": feature.keep_ms,
             }
+            if feature.option:
+                tree["option"] = feature.option
             if feature.window == "session":
                 tree["session"] = self._session
             self._known[feature] = _hash("feature", tree)

@@ -40,7 +40,7 @@ class Tree(BaseModel):
     flag: bool = False
 
 
-@pytest.mark.parametrize("name", ["plan.md", "limits.md", "formats.md"])
+@pytest.mark.parametrize("name", ["aggregates.md", "plan.md", "limits.md", "formats.md"])
 def test_the_page_is_up_to_date(generate, name):
     written = (FOLDER / "reference" / name).read_text(encoding="utf-8")
     assert written == generate.pages()[name], "run `make docs`"

@@ -30,7 +30,8 @@ WHERE = (
     "v + 1 > 2",
     "v / 2 >= 1",
 )
-NUMERIC = ("sum", "min", "max", "avg")
+NUMERIC = ("sum", "min", "max", "avg", "quantile", "decay", "rate")
+EVENT_ALONE = ("count", "time_since")  # read no property
 DERIVED = ("session.start", "session.end", "s0.enters", "s0.leaves")
 
 
@@ -80,7 +81,10 @@ def overs(draw: Draw, kinds: tuple[str, ...], resets: tuple[str, ...] = EVENTS) 
     return {kind: draw(ms((5, 10, 20)))} if kind in {"sliding", "tumbling"} else kind
 
 
+SIZED = ("tumbling", "hopping", "sliding")
 ALL_OVERS = ("session", "tumbling", "hopping", "sliding", "lifetime", "since")
+SKETCHES = ("distinct", "quantile", "top")
+TIMED = ("decay", "rate", "time_since")
 ALL_AGGREGATES = ("count", "sum", "min", "max", "avg", "first", "last", "list")
 
 
@@ -97,20 +101,26 @@ def features(
     aggregate = draw(st.sampled_from(aggregates))
     event = draw(st.sampled_from(EVENTS + (DERIVED if derived else ())))
     entry: Plan = {}
-    if aggregate == "count":
-        entry["count"] = draw(names(derived))
+    if aggregate in EVENT_ALONE or (aggregate in ("decay", "rate") and draw(st.booleans())):
+        entry[aggregate] = draw(names(derived))
     else:
         value = "v" if aggregate in NUMERIC else draw(st.sampled_from(("v", "g")))
         entry[aggregate] = f"{event}.{value}"
-    if aggregate == "list":
+    if aggregate in ("list", "top"):
         entry["max"] = draw(st.integers(1, 4))
-    if draw(st.integers(0, 3)) == 0 and "." not in str(entry.get("count", "")):
+    if aggregate == "quantile":
+        entry["q"] = draw(st.sampled_from((0.1, 0.5, 0.9)))
+    if aggregate == "decay":
+        entry["half_life"] = draw(ms((5, 10, 40)))
+    if aggregate == "rate":
+        overs_ = tuple(kind for kind in overs_ if kind in SIZED) or SIZED
+    if draw(st.integers(0, 3)) == 0 and "session." not in str(entry) and "s0." not in str(entry):
         entry["where"] = draw(st.sampled_from(WHERE))
     if grouped:
         entry["by"] = "g"
         if draw(st.integers(0, 3)) == 0:
             entry["by_max"] = 2
-            overs_ = ("lifetime", "since")
+            overs_ = SIZED if aggregate == "rate" else ("lifetime", "since")
     counted = str(entry[aggregate])
     apart = tuple(name for name in EVENTS if name not in counted.replace(".", " "))
     entry["over"] = draw(overs(overs_, apart or ("b",) if rises else EVENTS))
@@ -146,10 +156,15 @@ def session_plans(draw: Draw) -> Plan:
 
 
 @st.composite
-def aggregate_plans(draw: Draw, grouped: bool = False, over: tuple[str, ...] = ALL_OVERS) -> Plan:
+def aggregate_plans(
+    draw: Draw,
+    grouped: bool = False,
+    over: tuple[str, ...] = ALL_OVERS,
+    aggregates: tuple[str, ...] = ALL_AGGREGATES,
+) -> Plan:
     """Features read at each event."""
     plan = draw(frames())
-    some = draw(st.lists(features(over, grouped=grouped), min_size=1, max_size=3))
+    some = draw(st.lists(features(over, aggregates, grouped=grouped), min_size=1, max_size=3))
     plan["features"] = {f"f{index}": entry for index, entry in enumerate(some)}
     event = draw(st.one_of(st.just("*"), st.just("*"), occasions()))
     plan["triggers"] = {"look": {"event": event, "values": list(plan["features"])}}
@@ -331,11 +346,37 @@ def mixed_plans(draw: Draw) -> Plan:
     return emitted(plan)
 
 
+@st.composite
+def silence_plans(draw: Draw) -> Plan:
+    """Segments that time since an event decides."""
+    plan = draw(frames())
+    plan["features"] = {
+        "idle": draw(features(("lifetime", "since"), ("time_since",))),
+        "n": draw(features(ALL_OVERS, ("count",), rises=True)),
+    }
+    limit = draw(ms((0, 5, 10, 20)))
+    sign = draw(st.sampled_from((">", ">=", "<", "<=", "==", "!=")))
+    plan["segments"] = {
+        "s0": f"idle {sign} {limit}",
+        "s1": draw(st.sampled_from((f"{limit} < idle and n >= 1", "not s0", "s0 or n >= 2"))),
+    }
+    plan["triggers"] = {
+        "enters": {"event": ["s0.enters", "s1.enters"], "values": ["idle", "n"]},
+        "leaves": {"event": ["s0.leaves", "s1.leaves"], "values": ["idle"]},
+        "member": {"event": "a", "when": "s0 and not s1"},
+    }
+    return emitted(plan)
+
+
 AREAS: dict[str, st.SearchStrategy[Plan]] = {
     "sessions": session_plans(),
     "windows": aggregate_plans(over=("tumbling", "hopping", "sliding")),
     "aggregates": aggregate_plans(over=("session", "lifetime", "since")),
     "groups": aggregate_plans(grouped=True),
+    "sketches": aggregate_plans(aggregates=SKETCHES),
+    "sketches in groups": aggregate_plans(grouped=True, aggregates=SKETCHES),
+    "decay, rate, time since": aggregate_plans(aggregates=TIMED),
+    "silence": silence_plans(),
     "when": when_plans(),
     "when in groups": when_plans(grouped=True),
     "sequences": sequence_plans(trailing=False),

@@ -18,14 +18,26 @@ features:
   tumble: {max: a.v, over: {tumbling: 20ms}}
   hop: {avg: a.v, over: {hopping: 20ms, every: 5ms}}
   slide: {count: "*", over: {sliding: 30ms}}
+  values_s: {distinct: a.v, by: g, over: session}
+  values_h: {distinct: a.v, over: {hopping: 20ms, every: 5ms}}
+  middle: {quantile: a.v, q: 0.5, over: {tumbling: 20ms}}
+  often: {top: a.v, max: 2, over: {since: c}}
+  often_l: {top: b.v, over: {sliding: 30ms}}
+  fading: {decay: a, half_life: 9ms, over: session}
+  pace: {rate: a.v, over: {sliding: 30ms}}
+  idle: {time_since: a, over: lifetime}
 segments:
   busy: slide >= 3
+  quiet: idle > 9ms
 metrics:
   each: {count: "*", by: g, over: {tumbling: 25ms}}
   worth: {sum: a.v, over: {tumbling: 40ms}}
 triggers:
-  look: {event: [a, busy.enters, session.end], values: [total, kept, by_g, tumble, hop, slide]}
-  leaves: {event: busy.leaves}
+  look:
+    event: [a, busy.enters, session.end]
+    values: [total, kept, by_g, tumble, hop, slide, values_s, values_h, middle, often, often_l,
+      fading, pace, idle]
+  leaves: {event: [busy.leaves, quiet.leaves, quiet.enters]}
   rises: {when: slide >= 2, cooldown: 7ms}
   once: {when: total >= 3, fire: once}
   pair: {sequence: [a, b], within: 30ms, match: g}
@@ -33,7 +45,10 @@ triggers:
   absent: {sequence: [a, {not: b}], within: 12ms, timer: each}
   absent_g: {sequence: [b, {not: a}], within: 12ms, match: g}
 actions: {out: {log: {}}}
-emit: {session: out, window: {tumble: out, hop: out}, metric: {each: out}}
+emit:
+  session: out
+  window: {tumble: out, hop: out, values_h: out, middle: out}
+  metric: {each: out}
 """
 
 

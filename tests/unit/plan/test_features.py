@@ -127,7 +127,7 @@ def test_own_fields(text, operand):
     [
         (
             "{over: session}",
-            "the feature has no aggregate; known: count, sum, min, max, avg, first,",
+            "the feature has no aggregate; known: count, sum, min, max, avg, rate,",
         ),
         (
             "{count: view, sum: buy.value, over: session}",
@@ -180,6 +180,20 @@ def test_own_fields(text, operand):
             "`sliding_max` belongs to `over: {sliding",
         ),
         ("{count: view, keep: always, over: session}", "`keep` belongs to `over: lifetime`"),
+        ("{quantile: buy.value, over: session}", "`quantile` needs `q`, as in {quantile:"),
+        ("{quantile: buy.value, q: 1.5, over: session}", "Input should be less than 1"),
+        ("{quantile: view.sku, q: 0.5, over: session}", "quantile needs a number, and 'sku' is"),
+        ("{decay: view, over: lifetime}", "`decay` needs `half_life`, as in {decay: view, half_"),
+        ("{count: view, q: 0.5, over: session}", "`q` belongs to `quantile`"),
+        ("{count: view, half_life: 3d, over: session}", "`half_life` belongs to `decay`"),
+        ("{count: view, max: 3, over: session}", "`max: NUMBER` belongs to `list` and `top`"),
+        ("{distinct: view, over: session}", "'view' names no property: write EVENT.property"),
+        ("{distinct: view.tags, over: session}", "distinct does not take lists, and 'tags'"),
+        ("{decay: view.sku, half_life: 1d, over: session}", "decay needs a number, and 'sku' is"),
+        ("{time_since: view, of: buy, over: session}", "time_since reads no property; write"),
+        ("{rate: view, over: session}", "`rate` is per second of its window, and this one has"),
+        ("{rate: view, over: lifetime}", "`rate` is per second of its window, and this one has"),
+        ("{rate: view, over: {since: buy}}", "`rate` is per second of its window, and this one"),
         ("nothing + 1", "unknown feature or segment 'nothing'"),
         ("3 + 4", "'3 + 4' reads no feature, so it never changes"),
         (
@@ -201,6 +215,11 @@ def test_options():
     assert feature("{count: view, over: {sliding: 1h}, sliding_max: 9}").sliding_max == 9
     assert feature("{list: view.sku, over: session}").list_max == 64
     assert feature("{list: view.sku, max: 5, over: session}").list_max == 5
+    assert feature("{top: view.sku, over: session}").list_max == 10
+    assert feature("{top: view.sku, max: 5, over: session}").list_max == 5
+    assert feature("{quantile: buy.value, q: 0.9, over: session}").option == 0.9
+    assert feature("{decay: view, half_life: 3d, over: session}").option == 3 * DAY
+    assert feature("{count: view, over: session}").option == 0
     assert feature("{count: view, over: lifetime}").keep == 0
     assert feature("{count: view, over: lifetime, keep: always}").keep == -1
     assert feature("{count: view, over: lifetime, keep: 1000d}").keep == 1000 * DAY

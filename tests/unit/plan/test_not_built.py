@@ -5,21 +5,15 @@ from tests.unit.plan.plans import BANK_AND_SHOP, STATE, STATE_LINES, mistakes
 
 from augenblick.errors import NotBuiltYet, PlanError
 from augenblick.plan import load_plan
-from augenblick.plan.model.features import AGGREGATES_NOT_BUILT
+from augenblick.plan.model.features import AGGREGATES_OF_FEATURES
 
 ENTRIES = [
-    *(
-        (f"features: {{f: {{{name}: view.sku, over: session}}}}", f"the aggregate `{name}`")
-        for name in AGGREGATES_NOT_BUILT
-    ),
     ("features: {f: {count: view, over: {calendar: day}}}", "a `calendar` window"),
-    ("features: {f: {count: view, half_life: 3d, over: session}}", "`half_life`"),
-    ("features: {f: {count: view, q: 0.5, over: session}}", "`q`"),
     ("features: {f: {count: view, by: [a, b], over: session}}", "grouping by several fields"),
     ("features: {f: {last: view.a.b, over: session}}", "'a.b' is a nested property, which"),
     *(
         (f"metrics: {{f: {{{name}: view.sku, over: {{tumbling: 1h}}}}}}", f"`{name}` of a metric")
-        for name in ("min", "max", "avg", "first", "last", "list", *AGGREGATES_NOT_BUILT)
+        for name in ("min", "max", "avg", "first", "last", "list", *AGGREGATES_OF_FEATURES)
     ),
     ("metrics: {f: {count: view, over: {calendar: day}}}", "a `calendar` window"),
     ("metrics: {f: {count: view, over: {sliding: 1h}}}", "a metric over a `sliding` window"),
@@ -79,16 +73,13 @@ def test_policies_that_are_not_built_leave_the_rest_to_be_checked():
 
 
 BANK = [
-    (38, "the aggregate `decay`"),
-    (38, "`half_life`"),
-    (39, "the aggregate `decay`"),
-    (39, "`half_life`"),
     (45, "a `calendar` window"),
     (49, "the aggregate `distinct` of a metric"),
     (50, "the aggregate `distinct` of a metric"),
     (57, "the function `ago`"),
     (59, "`purpose`"),
     (60, "the occasion `at`"),
+    (62, "sending 'interest' as a map (it is grouped by product, and the firing is not)"),
     (65, "the occasion `every`"),
     (66, "`slot`"),
     (66, "`priority`"),

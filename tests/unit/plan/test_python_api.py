@@ -146,8 +146,8 @@ def test_every_key_of_the_model_is_in_the_round_trip():
             "triggers.t.sequence[1].fro: unknown key 'fro' in a {not: ...} step; did you mean 'for",
         ),
         (
-            {"features": {"f": {"top": "a.b", "over": "session"}}},
-            "features.f.top: the aggregate `top` is not built yet",
+            {"metrics": {"f": {"top": "a.b", "over": {"tumbling": "1h"}}}},
+            "metrics.f.top: the aggregate `top` of a metric is not built yet",
         ),
     ],
 )

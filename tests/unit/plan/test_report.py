@@ -44,6 +44,11 @@ def test_memory_grows_with_the_plan():
         "{list: view.sku, over: session}",
         "{last: view.sku, over: session}",
         "{sum: buy.value, over: session}",
+        "{distinct: view.sku, over: session}",
+        "{top: view.sku, over: session}",
+        "{quantile: buy.value, q: 0.5, over: session}",
+        "{decay: view, half_life: 1d, over: session}",
+        "{distinct: view.sku, over: {sliding: 1h}}",
     ):
         typical, bytes_max = bytes_of(more)
         assert typical > small[0]

@@ -53,6 +53,41 @@ def test_order_by_events():
     assert order(text) == ["b", "a"]
 
 
+SILENCE = (
+    f"{EVENTS}features:\n  idle: {{time_since: view, over: lifetime}}\n"
+    "  today: {time_since: view, over: {tumbling: 1d}}\n"
+    "  heat: {decay: view, half_life: 1d, over: lifetime}\n"
+    "  idle_days: idle / 1d\nsegments:\n"
+)
+
+
+def test_silence_is_followed_where_it_is_compared_with_a_number():
+    found = program(
+        f"{SILENCE}  gone: idle > 7d or 2.5 <= idle\n  back: not gone\n  ever: exists(idle)\n"
+    )
+    idle = [one.name for one in found.features].index("idle")
+    limits = {one.name: one.limits for one in found.segments}
+    assert limits["gone"] == limits["back"] == ((idle, 7 * 86_400_000), (idle, 2))
+    assert limits["ever"] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("idle_days > 7", "'idle' changes at every instant, and a segment has to know when it"),
+        ("idle > 2 * idle", "'idle' changes at every instant"),
+        ("today > 1h", "'today' changes at every instant"),
+        ("heat > 3", "'heat' changes at every instant, and a segment has to know when it changes; "
+         "read it in a `when`"),
+        ("exists(idle) and max(idle, 3) > 3", "'idle' changes at every instant"),
+    ],
+)  # fmt: skip
+def test_what_changes_at_every_instant_is_refused(text, sentence):
+    line, message = the_mistake(f"{SILENCE}  s: {text}\n")
+    assert line == SILENCE.count("\n") + 1
+    assert message.startswith(sentence)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -160,6 +160,8 @@ class _Follow:
     def _feature(self, feature: StoredFeature) -> _Number:
         feeds = self._in(feature.events)
         resets = feature.reset is not None and self._in(feature.reset)
+        if feature.aggregate == "time_since" and feeds and not resets:
+            return _Number(_Span(0, inf), _Span(-inf, 0))
         if feature.aggregate != "count":
             return _Number(_ANYTHING, _ANYTHING if feeds or resets else _STILL)
         sure = feeds and feature.events.where is None and not resets

@@ -8,7 +8,7 @@ from augenblick import limits
 from augenblick.plan.model.base import Condition, Model, PositiveDuration
 from augenblick.plan.model.events import Events
 
-AGGREGATES_NOT_BUILT = ("distinct", "quantile", "top", "decay", "rate", "time_since")
+AGGREGATES_OF_FEATURES = ("distinct", "quantile", "top", "decay", "rate", "time_since")
 
 
 class Over(Model):
@@ -76,21 +76,41 @@ class _Aggregate(Model):
 class Feature(_Aggregate):
     """A per-user aggregate over a window: ``{AGGREGATE: EVENT or EVENT.property, over: ...}``."""
 
-    not_built: ClassVar = {
-        **{name: f"the aggregate `{name}`" for name in AGGREGATES_NOT_BUILT},
-        "half_life": "`half_life`",
-        "q": "`q`",
-    }
-
     min: Events | None = Field(default=None, description="the smallest EVENT.property")
     max: EventsOrNumber | None = Field(
-        default=None, description="the largest EVENT.property; beside `list` the most items kept"
+        default=None,
+        description="the largest EVENT.property; beside `list` and `top` the most items",
     )
     avg: Events | None = Field(default=None, description="the mean of EVENT.property")
     first: Events | None = Field(default=None, description="the earliest EVENT.property")
     last: Events | None = Field(default=None, description="the latest EVENT.property")
     list_: Events | None = Field(
         default=None, alias="list", description="the latest EVENT.property values"
+    )
+    distinct: Events | None = Field(
+        default=None, description="how many values of EVENT.property differ"
+    )
+    quantile: Events | None = Field(
+        default=None, description="the quantile `q` of EVENT.property, within 1 %"
+    )
+    top: Events | None = Field(
+        default=None, description="the most frequent values of EVENT.property"
+    )
+    decay: Events | None = Field(
+        default=None,
+        description="events (1 each) or EVENT.property, half of it left after each `half_life`",
+    )
+    rate: Events | None = Field(
+        default=None, description="events, or the sum of EVENT.property, per second of the window"
+    )
+    time_since: Events | None = Field(
+        default=None, description="milliseconds since the latest event"
+    )
+    q: Annotated[float, Field(strict=False, gt=0, lt=1)] | None = Field(
+        default=None, description="of `quantile`: 0.5 is the median"
+    )
+    half_life: PositiveDuration | None = Field(
+        default=None, description="of `decay`: after this half of an event's weight is left"
     )
     by_max: StrictInt | None = Field(
         default=None, ge=1, le=limits.by_groups_max, description="groups kept per user (64)"
@@ -111,7 +131,7 @@ class Metric(_Aggregate):
 
     not_built: ClassVar = {
         name: f"the aggregate `{name}` of a metric"
-        for name in ("min", "max", "avg", "first", "last", "list", *AGGREGATES_NOT_BUILT)
+        for name in ("min", "max", "avg", "first", "last", "list", *AGGREGATES_OF_FEATURES)
     }
 
 
