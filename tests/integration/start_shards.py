@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from augenblick.config.process import ProcessSettings
+from augenblick.config.secret import SECRET_VARIABLE
 from augenblick.examples import plan_path
 from augenblick.plan.compiler import compile_plan
 from augenblick.plan.load import load_plan
@@ -53,7 +54,8 @@ def names_of_two(address: str, data: Path) -> list[str]:
 
 def main() -> None:
     """Start Ray, ask, end Ray."""
-    node = RayNode("a secret of at least sixteen", 4)
+    os.environ[SECRET_VARIABLE] = "a secret of at least sixteen"
+    node = RayNode(4)
     os.environ.update(node.environment())
     node.start()
     try:

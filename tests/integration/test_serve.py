@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.integration.serve_process import (
     COMMAND,
     Receiver,
     Serve,
+    our_processes,
     outer_connections,
     run,
     serving,
@@ -147,6 +150,25 @@ def test_sigterm_delivers_what_has_fired_and_leaves_nothing(
     assert shop.stop() == 0, shop.text()
     fired = {one["user"] for one in receiver.got if one["trigger"] == "third_view"}
     assert fired.issuperset(users)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0, 4.2])
+def test_a_start_can_be_ended_at_any_time(seconds: float, tmp_path: Path) -> None:
+    ports = ["--forward", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+    mark = {"AUGENBLICK_TEST_MARK": secrets.token_hex(8)}
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "example:otto", "--data", str(tmp_path / "data"), *ports],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **mark},
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGTERM)
+    process.wait(15)
+    deadline = time.monotonic() + 10
+    while left := our_processes("AUGENBLICK_TEST_MARK=" + mark["AUGENBLICK_TEST_MARK"]):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def _coordinator_address(shop: Serve) -> str:

@@ -40,9 +40,7 @@ ROWS: dict[str, Row] = {
     "augenblick.trigger_actors": row(LEAVES, {"numpy"}, WORLD),
     "augenblick.plan": row(SEARCH, {"pydantic", "pydantic_core", "ruamel"}, {*WORLD, "os"}),
     "augenblick.config": row(LEAVES | {"augenblick.plan"}, {"pydantic"}, LOOP),
-    "augenblick.binding": row(
-        LEAVES | {"augenblick.plan", "augenblick_native"}, {"numpy", "msgpack"}, LOOP
-    ),
+    "augenblick.binding": row(LEAVES | {"augenblick.plan", "augenblick_native"}, {"msgpack"}, LOOP),
     "augenblick.telemetry": row(LEAVES, {"hdrh"}, LOOP),
     "augenblick.telemetry.exporters": row(SEARCH | {"augenblick.telemetry"}, ANY),
     "augenblick.ingest": row(SEARCH),
@@ -62,7 +60,7 @@ ROWS: dict[str, Row] = {
     "augenblick.durability.stores": row(
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY
     ),
-    "augenblick.core": row(CORE, {"msgpack", "numpy"}, {*WORLD, "os", "pathlib"}),
+    "augenblick.core": row(CORE, {"msgpack"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
         SEARCH | {"augenblick.telemetry"}, {"httptools", "msgspec", "standardwebhooks", "yarl"}
     ),
@@ -80,7 +78,9 @@ ROWS: dict[str, Row] = {
 
 # Only these may import them, whatever their row says.
 RESERVED = {
-    "ray": frozenset({"augenblick.actors", "augenblick.runtime.cluster_ray"}),
+    "ray": frozenset(
+        {"augenblick.actors", "augenblick.runtime.cluster_ray", "augenblick.runtime.ray_start"}
+    ),
     "augenblick_native": frozenset(
         {"augenblick.binding", "augenblick_native", "augenblick_bench", "micro"}
     ),

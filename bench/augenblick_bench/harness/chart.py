@@ -31,7 +31,12 @@ def draw(results: Sequence[Result], path: Path) -> bool:
 
 
 def _draw_rates(axis: Any, results: Sequence[Result]) -> None:
-    """Two bars for each run: by the wall clock and by all CPU used."""
+    """Two bars for each run: by the wall clock and by all CPU; one of seconds without events."""
+    if not any(result.events for result in results):
+        names = [result.variant or result.scenario for result in results]
+        axis.bar_label(axis.bar(names, [result.seconds for result in results]), fmt="%.2f")
+        axis.set_ylabel("seconds")
+        return
     places = range(len(results))
     bars = {
         "events/s": [result.events_per_s / 1e6 for result in results],

@@ -14,6 +14,7 @@ from typing import Any
 class Result:
     """One measured run. Figures that do not apply are left out of the line.
 
+    events          0 where none are sent: `seconds` is the figure then
     cpu_s           CPU seconds per role, the load generator's included
     latency_ms      p50, p90, p99, p99.9, max, count
     curve_ms        (percentile, ms), for the chart; not in the line
@@ -43,12 +44,15 @@ class Result:
         """The JSON line's content."""
         plain = asdict(self)
         del plain["curve_ms"]
-        return {
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            **{key: value for key, value in plain.items() if value not in ({}, "")},
-            "seconds": round(self.seconds, 4),
+        rates = {
             "events_per_s": round(self.events_per_s),
             "events_per_s_per_core": round(self.events_per_s_per_core),
+        }
+        return {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **{key: value for key, value in plain.items() if value not in ({}, "", 0)},
+            "seconds": round(self.seconds, 4),
+            **(rates if self.events else {}),
             "command": command,
             "commit": _commit(),
             "machine": machine(),
@@ -56,6 +60,9 @@ class Result:
 
     def text(self) -> str:
         """A few words for a person."""
+        if not self.events:
+            facts = [f"{name} {value}" for name, value in self.facts.items()]
+            return "   ".join([f"{self.scenario} {self.variant}".strip(), *facts])
         parts = [
             f"{self.scenario} {self.variant}".strip(),
             f"{self.events_per_s:,.0f} events/s",

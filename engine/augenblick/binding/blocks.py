@@ -1,4 +1,4 @@
-"""The kernel's result blocks as plain values or numpy structured arrays.
+"""The kernel's result blocks as plain values.
 
 The formats are those of `augenblick_native/machine.pxd` (Row, PaneRow, Rise), field for field.
 """
@@ -6,9 +6,6 @@ The formats are those of `augenblick_native/machine.pxd` (Row, PaneRow, Rise), f
 from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 FIRING: Final = 0
 ACTOR: Final = 1
@@ -24,21 +21,8 @@ NO_TIME_ms: Final = -(2**63)
 NEVER_ms: Final = 2**63 - 1
 
 _ROW: Final = Struct("<BBHIiIqqqqqQQ")
-PANE: Final = np.dtype(
-    [
-        ("key_group", "<u2"),
-        ("metric", "<u2"),
-        ("group_bytes", "<u4"),
-        ("group_at", "<u8"),
-        ("start_ms", "<i8"),
-        ("count", "<i8"),
-        ("sum_high", "<i8"),
-        ("sum_low", "<u8"),
-    ]
-)
-RISE: Final = np.dtype(
-    [("watermark_ms", "<i8"), ("ingest_ms", "<i8"), ("record", "<i4"), ("unused", "<i4")]
-)
+_PANE: Final = Struct("<HHIQqqqQ")
+_RISE: Final = Struct("<qqii")
 
 
 class Row(NamedTuple):
@@ -59,16 +43,38 @@ class Row(NamedTuple):
     body_bytes: int
 
 
+class Pane(NamedTuple):
+    """One metric pane, in the order of machine.PaneRow."""
+
+    key_group: int
+    metric: int
+    group_bytes: int
+    group_at: int
+    start_ms: int
+    events: int
+    sum_high: int
+    sum_low: int
+
+
+class Rise(NamedTuple):
+    """Where the clock rose: before event `record` (-1: after the last)."""
+
+    watermark_ms: int
+    ingest_ms: int
+    record: int
+    unused: int
+
+
 def rows_of(slab: Any) -> Iterator[Row]:
     """The rows of a block; none where nothing came of the call."""
     return map(Row._make, _ROW.iter_unpack(slab))
 
 
-def panes_of(slab: Any) -> NDArray[np.void]:
+def panes_of(slab: Any) -> Iterator[Pane]:
     """The metric panes of a block whose windows closed."""
-    return np.frombuffer(slab, PANE)
+    return map(Pane._make, _PANE.iter_unpack(slab))
 
 
-def rises_of(slab: Any) -> NDArray[np.void]:
-    """Where the shard's clock rose in the call: before which event (-1: after the last)."""
-    return np.frombuffer(slab, RISE)
+def rises_of(slab: Any) -> list[Rise]:
+    """Where the shard's clock rose in the call, in order."""
+    return list(map(Rise._make, _RISE.iter_unpack(slab)))

@@ -39,8 +39,8 @@ class Outputs:
         return bool(self.releases or self.dead_letters or self.matches or self.panes)
 
     @property
-    def rises(self) -> Any:
-        """Where the clock rose, as an array of `blocks.RISE`."""
+    def rises(self) -> list[blocks.Rise]:
+        """Where the clock rose in the call, in order."""
         return blocks.rises_of(self.rises_slab)
 
 
@@ -206,17 +206,9 @@ class Kernel:
     def _add_panes(self, block: Block, out: Outputs) -> None:
         bodies = memoryview(block.bodies)
         for pane in blocks.panes_of(block.panes):
-            start = int(pane["group_at"])
-            size = int(pane["group_bytes"])
+            start, size = pane.group_at, pane.group_bytes
             group = unpack(bodies[start : start + size]) if size else None
-            total = (int(pane["sum_high"]) << 64) + int(pane["sum_low"])
+            total = (pane.sum_high << 64) + pane.sum_low
             out.panes.append(
-                (
-                    int(pane["key_group"]),
-                    int(pane["metric"]),
-                    int(pane["start_ms"]),
-                    group,
-                    int(pane["count"]),
-                    total,
-                )
+                (pane.key_group, pane.metric, pane.start_ms, group, pane.events, total)
             )

@@ -8,14 +8,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augenblick.cli._demo_show import DemoShow
 from augenblick.config.serve import ServeOptions
 from augenblick.errors import AugenblickError
-from augenblick.runtime.cluster import Engine
+from augenblick.runtime.launch import prepare
+
+if TYPE_CHECKING:
+    from augenblick.runtime.cluster import Engine
 
 app = typer.Typer()
 _STATUS_SECONDS = 1.2  # every process reports once a second
@@ -45,13 +47,15 @@ def demo(
             clock="event",
             log_level="error",
         )
-        engine = Engine.prepare(options)
+        engine = prepare(options)
         engine.shows_output = False  # the demo shows firings itself
         raise typer.Exit(asyncio.run(_demo(engine, volume)))
 
 
 async def _demo(engine: Engine, with_volume: bool) -> int:
     """Start, replay, summarise, stop; returns the exit code."""
+    from augenblick.cli._demo_show import DemoShow  # while Ray starts
+
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None

@@ -7,14 +7,16 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augenblick.cli._panel import serve_panel
 from augenblick.config.serve import ServeOptions
 from augenblick.errors import AugenblickError, EngineUnavailable
-from augenblick.runtime.cluster import Engine
+from augenblick.runtime.launch import prepare
+
+if TYPE_CHECKING:
+    from augenblick.runtime.cluster import Engine
 
 app = typer.Typer()
 _POLL_SECONDS = 0.1
@@ -206,12 +208,14 @@ def serve(
         catch_up=catch_up,
     )
     began = time.monotonic()
-    engine = Engine.prepare(options)
+    engine = prepare(options)
     raise typer.Exit(asyncio.run(_serve(engine, began)))
 
 
 async def _serve(engine: Engine, began: float) -> int:
     """Run until a signal; returns the exit code."""
+    from augenblick.cli._panel import serve_panel  # while Ray starts
+
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
 

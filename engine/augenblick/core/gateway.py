@@ -11,13 +11,13 @@ chunk. What is routed and not acknowledged is bounded: beyond the bound clients 
 (back-pressure), never dropped. One watermark over all sources is computed before routing.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import msgpack
-import numpy as np
 
 from augenblick.binding.scanning import STATUS_NAMES, Router, Source
 from augenblick.core.effects import (
@@ -405,7 +405,7 @@ class GatewayCore:
         if self._table is not None and table.epoch < self._table.epoch:
             return []
         self._table = table
-        self._router.set_table(np.array(table.shard_of_key_group(), dtype=np.uint16))
+        self._router.set_table(array("H", table.shard_of_key_group()))
         effects: list[Effect] = []
         for route in table.shards:
             shard = self._shards.setdefault(route.index, ShardQueue(route.index, self._router))

@@ -1,8 +1,9 @@
 """The launcher: the whole engine on Ray, from the command line to the last process's end.
 
-`Engine.start` prepares the data directory, starts Ray (or joins one), starts all processes side by
-side and waits until every gateway reaches every shard; `stop` is the orderly stop. Ray is only
-imported while it is starting up itself, so that the two overlap.
+`Engine.start` prepares the data directory, waits for the Ray that `runtime.launch` has begun to
+start (or joins one), starts all processes side by side and waits until every gateway reaches every
+shard; `stop` is the orderly stop. Ray's library is imported while Ray is starting, so that the two
+overlap.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from augenblick import limits
 from augenblick.config import secret
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from augenblick.actors.nodes import Node
     from augenblick.actors.shard_starter import ShardStarter
 
+T = TypeVar("T")
 LOG = logging.getLogger("augenblick")
 
 
@@ -56,32 +58,33 @@ class StartTimes:
 class Engine:
     """One engine of this launcher; used from the main thread's event loop.
 
-    `addresses`: per gateway (Forward, HTTP).
+    `node` is a Ray of its own that has begun to start, None where one is joined. `addresses`: per
+    gateway (Forward, HTTP).
     """
 
     options: ServeOptions
+    node: RayNode | None
     program: Program
     plan_text: str
     addresses: list[tuple[str, str]] = field(default_factory=list)
     times: StartTimes = field(default_factory=StartTimes)
     shows_output: bool = True
     _lock: DirectoryLock | None = None
-    _node: RayNode | None = None
     _control: ControlLink | None = None
     _namespace: str = ""
     _followed: FollowedProcesses | None = None
     _starter: ShardStarter | None = None
+    _ray_call: asyncio.Task[Any] | None = None
 
     @staticmethod
-    def prepare(options: ServeOptions) -> Engine:
-        """Check flags, plan and ports; starts nothing. Raises UsageError or PlanError."""
-        options.check()
+    def prepare(options: ServeOptions, node: RayNode | None) -> Engine:
+        """Check plan and ports; for `runtime.launch`. Raises UsageError or PlanError."""
         if options.key_file is not None:
             load_keys(options.key_file)
         path = plan_path(options.plan)
         program = compile_plan(load_plan(path))
         _check_plugins(program, options)
-        engine = Engine(options, program, path.read_text(encoding="utf-8-sig"))
+        engine = Engine(options, node, program, path.read_text(encoding="utf-8-sig"))
         if options.ray is None:
             engine._settle_ports()
         return engine
@@ -92,7 +95,7 @@ class Engine:
 
         `watch_signals` is called whenever Ray's library may have replaced the handlers of signals.
         """
-        began = time.monotonic()
+        began = self.node.began if self.node is not None else time.monotonic()
         data = self.options.data.absolute()
         self._lock = DirectoryLock(data)
         self._lock.take()
@@ -102,15 +105,15 @@ class Engine:
         given = os.environ.get(secret.SECRET_VARIABLE)
         cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
         secret.load_or_create(data / secret.TOKEN_FILE)
-        ray_address = self.options.ray or await self._start_ray(cluster_secret)
+        ray_address = self.options.ray or await self._wait_ray()
         self.times.ray = time.monotonic() - began
-        coordinator = await asyncio.to_thread(self._start_processes, ray_address, cluster)
+        coordinator = await self._with_ray(self._start_processes, ray_address, cluster)
         watch_signals()
         self.times.processes = time.monotonic() - began
         self._control = ControlLink(cluster.cluster_id, cluster_secret.encode(), coordinator)
         await self._wait_ready()
         self.times.ready = time.monotonic() - began
-        await asyncio.to_thread(_leave_ray)
+        await self._with_ray(_leave_ray)
         watch_signals()
 
     async def status(self) -> dict[str, Any] | None:
@@ -127,7 +130,7 @@ class Engine:
 
     def is_alive(self) -> bool:
         """Is the Ray that was started still there?"""
-        return self._node is None or self._node.is_alive()
+        return self.node is None or self.node.is_alive()
 
     async def stop(self) -> bool:
         """The orderly stop, then the end of everything started; was it orderly?"""
@@ -143,24 +146,30 @@ class Engine:
                     pass
             await self._control.close()
         self.show_output()
+        if self._ray_call is not None:  # Ray's library hangs for seconds if Ray goes before it
+            await asyncio.wait({self._ray_call}, timeout=limits.ray_stop_seconds_max)
+            await asyncio.to_thread(_leave_ray)
         await asyncio.to_thread(self._end_processes)
-        if self._node is not None:
-            await asyncio.to_thread(self._node.stop)
+        if self.node is not None:
+            await asyncio.to_thread(self.node.stop)
         if self._lock is not None:
             self._lock.release()
         return is_orderly
 
     # ---- inside ------------------------------------------------------------------------------
 
-    async def _start_ray(self, cluster_secret: str) -> str:
-        hosts = sum(trigger.kind == "actor" for trigger in self.program.triggers)
-        processes = self.options.shards + self.options.gateways + hosts + 2
-        self._node = RayNode(cluster_secret, processes)
-        os.environ.update(self._node.environment())
-        self._node.start()
+    async def _with_ray(self, call: Callable[..., T], *arguments: Any) -> T:
+        """The answer of a blocking call of Ray's library; it goes on when this is cancelled."""
+        self._ray_call = asyncio.create_task(asyncio.to_thread(call, *arguments))
+        return cast(T, await asyncio.shield(self._ray_call))
+
+    async def _wait_ray(self) -> str:
+        """The address of the Ray that is starting, once it is there and its library is loaded."""
+        assert self.node is not None
+        os.environ.update(self.node.environment())
         importing = asyncio.create_task(asyncio.to_thread(_import_ray))
         async with asyncio.timeout(limits.ray_start_seconds_max):
-            while (address := self._node.address_if_ready()) is None:  # noqa: ASYNC110
+            while (address := self.node.address_if_ready()) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         await importing
         return address
@@ -266,8 +275,8 @@ class Engine:
             if trigger.kind == "actor":
                 name = host_name(trigger.name)
                 start_process(name, settings, "host", trigger.name, options.plugins)
-        if self._node is not None:
-            logs = self._node.directory / "session_latest" / "logs"
+        if self.node is not None:
+            logs = self.node.directory / "session_latest" / "logs"
             self._followed = FollowedProcesses(logs, sys.stdout.buffer, sys.stderr.buffer)
         return settings.coordinator
 
@@ -279,7 +288,7 @@ class Engine:
                     if status is not None and status["ready"]:
                         return
                     self.show_output()
-                    if self._starter is not None and self._node is None:
+                    if self._starter is not None and self.node is None:
                         await asyncio.to_thread(self._starter.ask_again)
                     if not self.is_alive():
                         raise EngineUnavailable("Ray has ended while the engine was starting")

@@ -4,10 +4,10 @@ One source, one shard, the same native scanner and kernel as the cluster. Firing
 order of the lines alone, not on how they are cut into batches.
 """
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final
-
-import numpy as np
 
 from augenblick import limits
 from augenblick.binding import blocks
@@ -49,7 +49,7 @@ class Simulation:
         self.refused: dict[str, int] = {}
         self._wanted = wanted
         self._router = Router(program, _HASH_KEY)
-        self._router.set_table(np.zeros(4096, np.uint16))
+        self._router.set_table(array("H", bytes(2 * 4096)))
         self._router.clock_event = True
         self._router.time_required = True
         if now_limit_ms is not None:
@@ -117,7 +117,7 @@ class Simulation:
         """Closed metric windows; each belongs to the line whose mark passed its end."""
         rises = out.rises
         if self._origin_ms is None and len(rises):
-            self._origin_ms = int(rises[0]["watermark_ms"])
+            self._origin_ms = rises[0].watermark_ms
         releases = self._merger.panes(
             0, self.kernel.clock_ms, out.panes, origin_ms=self._origin_ms, now_ms=self._clock_ms
         )
@@ -125,13 +125,13 @@ class Simulation:
         for release in releases:
             record = release["record"]
             end_ms = record["end"] if record["kind"] == "metric" else record["time"]
-            at = int(np.searchsorted(rises["watermark_ms"], end_ms, side="right"))
+            at = bisect_right(rises, end_ms, key=_watermark_ms)
             line = after
             if at < len(rises):
-                if rises[at]["record"] >= 0:
-                    line = line_of[rises[at]["record"]]
+                if rises[at].record >= 0:
+                    line = line_of[rises[at].record]
                 if record["kind"] == "firing":
-                    record["fired_at"] = int(rises[at]["ingest_ms"])
+                    record["fired_at"] = rises[at].ingest_ms
             keyed.append(((line, _METRIC_FIRST, "", end_ms, 0), record))
         return keyed
 
@@ -237,3 +237,7 @@ def trigger_versions(plan_text: str) -> dict[str, str]:
     versions = {trigger.name: trigger.version for trigger in program.triggers}
     versions.update({trigger.name: trigger.version for trigger in program.metric_triggers})
     return versions
+
+
+def _watermark_ms(rise: blocks.Rise) -> int:
+    return rise.watermark_ms

@@ -1,9 +1,9 @@
 """A Ray of our own on this machine: started, watched and ended without touching any other Ray.
 
 It has a loopback address, its own session directory and token, no dashboard, no usage statistics, a
-small object store. `ray start --block` runs as our child and is told to end when this process dies,
-however it dies. What it has started is recognised by a mark in its environment; nothing else is
-ever signalled.
+small object store. `ray start --block` runs as our child (`runtime.ray_start`) and is told to end
+when this process dies, however it dies. What it has started is recognised by a mark in its
+environment; nothing else is ever signalled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from typing import Final
 
 from augenblick import limits
 from augenblick.errors import EngineUnavailable
+from augenblick.runtime import ray_start
 
 # Ray replaces 127.0.0.1 by the machine's outer address; any other loopback address stays.
 NODE_ADDRESS: Final = "127.0.0.2"
@@ -36,15 +38,19 @@ class RayNode:
     child's tie to this process is one to the thread that made it.
     """
 
-    def __init__(self, secret: str, processes: int) -> None:
+    def __init__(self, processes: int) -> None:
+        """`processes`: how many actors will be asked for at once."""
         self.token = secrets.token_hex(32)
         self._mark = secrets.token_hex(16)
         # The path holds Unix sockets, whose names are limited to 107 bytes.
         self.directory = Path(tempfile.mkdtemp(prefix="augenblick-", dir=_short_folder()))
         self._output = self.directory / "start.log"
-        self._secret = secret
         self._processes = processes
+        self.began = 0.0  # time.monotonic() at `start`
         self._process: subprocess.Popen[bytes] | None = None
+        # Without a dashboard Ray still starts its server and waits a second for it, only for usage
+        # statistics; where its port is taken it goes on without.
+        self._dashboard = socket.create_server(("127.0.0.1", 0))
 
     def environment(self) -> dict[str, str]:
         """What Ray and every process of the node need in their environment."""
@@ -60,20 +66,21 @@ class RayNode:
             "RAY_gcs_rpc_server_reconnect_timeout_s": "86400",
             "RAY_ROTATION_MAX_BYTES": str(limits.process_log_bytes_max),
             "RAY_ROTATION_BACKUP_COUNT": "1",
-            "AUGENBLICK_CLUSTER_SECRET": self._secret,
             _MARK: self._mark,
         }
 
     def start(self) -> None:
         """Begin to start Ray; returns at once."""
+        self.began = time.monotonic()
         command = [
-            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            *(sys.executable, "-m", ray_start.__name__, "start", "--head", "--block"),
             *(f"--node-ip-address={NODE_ADDRESS}", "--port=0", "--include-dashboard=false"),
             # The autoscaler and the copying of output to drivers are for others; each is a Python
             # process, at the busiest moment of the start.
             *("--no-monitor", "--include-log-monitor=false", "--disable-usage-stats"),
             *(f"--num-cpus={self._processes}", f"--temp-dir={self.directory}"),
             f"--object-store-memory={_OBJECT_STORE_bytes}",
+            f"--dashboard-port={self._dashboard.getsockname()[1]}",
         ]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
@@ -106,6 +113,7 @@ class RayNode:
 
         Nothing in it is worth an orderly end, and Ray's own takes 30 s while detached actors live.
         """
+        self._dashboard.close()
         if self._process is None:
             shutil.rmtree(self.directory, ignore_errors=True)
             return

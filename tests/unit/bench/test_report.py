@@ -47,6 +47,15 @@ def test_a_line_says_what_where_and_how_fast(tmp_path: Path) -> None:
     assert "curve_ms" not in line
 
 
+def test_a_run_without_events_is_about_seconds(tmp_path: Path) -> None:
+    run = Result("start", "2 shards", 0, 4.5, facts={"ray_s": 4.0})
+    line = append(run, "the command", tmp_path)
+    assert line["seconds"] == 4.5
+    assert not {"events", "events_per_s", "events_per_s_per_core"} & set(line)
+    assert run.text() == "start 2 shards   ray_s 4.0"
+    assert draw([run], tmp_path / "start.png")
+
+
 @pytest.mark.filterwarnings("ignore")  # matplotlib's own, of other versions of Python
 def test_a_chart_is_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "charts/one.png"
@@ -77,7 +86,7 @@ def test_processes_are_found_by_their_mark() -> None:
 
 
 def test_scenarios_are_found_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["kernel", "latency", "micro", "route", "throughput"]
+    names = ["kernel", "latency", "micro", "route", "start", "throughput"]
     assert SCENARIOS.names() == names
     assert main(["--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names
