@@ -53,6 +53,8 @@ cdef struct Event:
     uint32_t pairs
     uint32_t found              # OwnKeys seen, null ones too
     Text user                   # an integer as its decimal text
+    const uint8_t* user_at      # where its value stands
+    const uint8_t* user_end
     Text name
     Text id                     # likewise; size 0: none
     bint has_time

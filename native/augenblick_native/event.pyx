@@ -310,11 +310,15 @@ cdef inline Status scan_own(
 ) noexcept nogil:
     cdef Text session
     cdef uint8_t[DIGITS_MAX] session_digits
+    cdef Status status
     if own == OWN_USER:
-        return read_name(
+        event.user_at = cursor.at
+        status = read_name(
             cursor, event.user_digits, USER_BYTES_MAX, STATUS_BAD_USER, STATUS_USER_TOO_LONG,
             &event.user,
         )
+        event.user_end = cursor.at
+        return status
     if own == OWN_EVENT:
         return scan_name(cursor, rules, event)
     if own == OWN_TIME:

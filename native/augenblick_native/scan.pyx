@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcpy, memset
 
 from augenblick_native.buffer cimport (
-    Buffer, buffer_free, buffer_room, put_bytes,
+    Buffer, buffer_free, buffer_room, pack_str, put_bytes,
 )
 from augenblick_native.check cimport is_text
 from augenblick_native.cursor cimport Cursor, cursor_over, left, likely, unlikely
@@ -25,6 +25,9 @@ from augenblick_native.event cimport (
 from augenblick_native.hash cimport HashKey, siphash13
 from augenblick_native.json cimport transcode_json
 from augenblick_native.msgpack cimport NESTING_DEPTH_MAX, read_array_header, skip_frame, skip_nested
+from augenblick_native.pseudonym cimport (
+    PSEUDONYM_BYTES, PSEUDONYM_KEY_BYTES, PseudonymKey, set_pseudonym_key, write_pseudonym,
+)
 from augenblick_native.schema cimport Rules
 from augenblick_native.stream cimport (
     FLAG_WARM, HEADER_BYTES, KEY_GROUPS, KEY_GROUP_SHIFT, MARK_BYTES, Header, Shard, is_mark_due,
@@ -154,10 +157,14 @@ cdef class Router:
     time_required  an event without a time is refused (no_time); else it gets the carrier's, else
                    the ingest time
     max_event_ms   largest event time of all sources
+
+    With a pseudonym key (32 bytes) each event goes on with the pseudonym of its user id in the id's
+    place, and is routed by it.
     """
 
     cdef Rules _rules
     cdef HashKey _key
+    cdef PseudonymKey _pseudonym
     cdef int64_t _watermark_ms
     cdef readonly int64_t max_event_ms
     cdef readonly int64_t lateness_ms
@@ -171,13 +178,20 @@ cdef class Router:
     cdef uint16_t[KEY_GROUPS] _shard_of
     cdef uint64_t[KEY_GROUPS] _numbers          # last number given in each key group
     cdef Buffer _record                         # a JSON line as msgpack
+    cdef Buffer _renamed                        # an event under its user's pseudonym
 
-    def __cinit__(self, program, hash_key not None):
+    def __cinit__(self, program, hash_key not None, pseudonym_key=None):
         cdef const uint8_t[::1] key = hash_key
+        cdef const uint8_t[::1] secret
         if key.shape[0] != 16:
             raise ValueError("the hash key has 16 bytes")
         memcpy(&self._key.k0, &key[0], 8)
         memcpy(&self._key.k1, &key[8], 8)
+        if pseudonym_key is not None:
+            secret = pseudonym_key
+            if secret.shape[0] != PSEUDONYM_KEY_BYTES:
+                raise ValueError("the pseudonym key has 32 bytes")
+            set_pseudonym_key(&self._pseudonym, &secret[0], b"augenblick-user\0")
         self._rules = Rules(program)
         self.lateness_ms = program.lateness_ms
         self.future_ms = program.future_ms
@@ -189,6 +203,7 @@ cdef class Router:
     def __dealloc__(self):
         self._free_shards()
         buffer_free(&self._record)
+        buffer_free(&self._renamed)
 
     cdef void _free_shards(self) noexcept:
         cdef uint32_t shard
@@ -386,6 +401,8 @@ cdef class Router:
     ) noexcept nogil:
         cdef Event event
         cdef Status status = scan_event(cursor, &self._rules.rules, &event)
+        if likely(status == STATUS_OK) and unlikely(self._pseudonym.is_set):
+            status = self._rename(&event)
         if unlikely(status != STATUS_OK):
             return status
         if not event.has_time:
@@ -395,6 +412,21 @@ cdef class Router:
         if unlikely(self._is_future(event.event_ms, batch.ingest_ms)):
             return STATUS_FUTURE
         return self._stamp(batch, source, &event)
+
+    # The event once more, written anew with the pseudonym as its user.
+    cdef Status _rename(self, Event* event) noexcept nogil:
+        cdef uint8_t[PSEUDONYM_BYTES] pseudonym
+        cdef Cursor renamed
+        write_pseudonym(&self._pseudonym, event.user.data, event.user.size, pseudonym)
+        self._renamed.size = 0
+        self._renamed.failed = False
+        put_bytes(&self._renamed, event.start, <size_t>(event.user_at - event.start))
+        pack_str(&self._renamed, pseudonym, PSEUDONYM_BYTES)
+        put_bytes(&self._renamed, event.user_end, <size_t>(event.end - event.user_end))
+        if unlikely(self._renamed.failed):
+            return STATUS_NO_MEMORY
+        renamed = cursor_over(self._renamed.data, self._renamed.size)
+        return scan_event(&renamed, &self._rules.rules, event)
 
     cdef Status _default_time(
         self, Batch* batch, Cursor* carrier, int64_t* event_ms,

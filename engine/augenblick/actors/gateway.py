@@ -7,9 +7,10 @@ import ssl
 from collections.abc import Sequence
 
 from augenblick.actors.link_shell import LOG, LinkShell
+from augenblick.binding.pseudonyms import Pseudonyms
 from augenblick.binding.scanning import Router
 from augenblick.config.process import GatewaySettings, ProcessSettings
-from augenblick.config.secret import load
+from augenblick.config.secret import load, pseudonym_key
 from augenblick.core.effects import (
     Answer,
     CloseClient,
@@ -48,7 +49,8 @@ class GatewayShell(LinkShell):
         super().__init__(settings, "gateway", gateway_name(index), incarnation)
         self._gateway = gateway
         program = settings.program
-        router = Router(program, settings.hash_key)
+        key = pseudonym_key(gateway.pseudonym_key_file) if program.pseudonymise else None
+        router = Router(program, settings.hash_key, key)
         router.clock_event = settings.is_event_clock
         router.now_limit_ms = settings.now_limit_ms
         rules = ClockRules(
@@ -59,7 +61,14 @@ class GatewayShell(LinkShell):
             catch_up_ms=settings.catch_up_ms,
         )
         address = f"http://{gateway.http}" if gateway.http else ""
-        self.core = GatewayCore(self.name, incarnation, router, rules, address=address)
+        self.core = GatewayCore(
+            self.name,
+            incarnation,
+            router,
+            rules,
+            address=address,
+            pseudonyms=Pseudonyms(key) if key is not None else None,
+        )
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._controls: dict[int, asyncio.Future[ControlResponse]] = {}
         self._requests = 0

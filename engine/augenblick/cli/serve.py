@@ -152,6 +152,14 @@ def serve(
             " they buffered; then timers that were due fire. Not with --clock event.",
         ),
     ] = "30s",
+    pseudonym_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUGENBLICK_PSEUDONYM_KEY_FILE",
+            help="The pseudonyms' key, if the plan says pseudonymise; made if it is not there."
+            " Default DATA/pseudonym.key.",
+        ),
+    ] = None,
     memory_max: Annotated[
         int,
         typer.Option(
@@ -205,6 +213,7 @@ def serve(
         durability=durability,
         accept_loss=tuple(accept_loss or ()),
         key_file=key_file,
+        pseudonym_key_file=pseudonym_key_file,
         catch_up=catch_up,
     )
     began = time.monotonic()

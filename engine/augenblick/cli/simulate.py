@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 
 from augenblick.cli._options import AsJson
+from augenblick.config.secret import pseudonym_key
 from augenblick.errors import UsageError, unknown_name
 from augenblick.examples import PREFIX, events_path, plan_path
 from augenblick.ingest.transports.replay import open_events
@@ -57,6 +59,14 @@ def simulate(
             help="Refuse events later than this by more than `future`: epoch ms or ISO 8601.",
         ),
     ] = None,
+    pseudonym_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="AUGENBLICK_PSEUDONYM_KEY_FILE",
+            help="Where the plan says pseudonymise: an engine's pseudonym.key, for the same"
+            " pseudonyms and firing ids. Without it a key of zeros.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what a plan makes of a file of events: one record a line, nothing else.
@@ -66,7 +76,8 @@ def simulate(
     kinds = _kinds(emit)
     now_ms = None if now is None else parse_instant_ms(now)
     program = compile_plan(load_plan(plan_path(plan)))
-    run = _Run(Simulation(program, emit=kinds, now_limit_ms=now_ms))
+    key = {} if pseudonym_key_file is None else {"pseudonym_key": pseudonym_key(pseudonym_key_file)}
+    run = _Run(Simulation(program, emit=kinds, now_limit_ms=now_ms, **key))
     try:
         with open_events(str(events_path(_events(plan, events)))) as file:
             run.over(file, drain=drain)

@@ -51,6 +51,7 @@ class GatewaySettings:
     forward: str
     http: str
     control_token_file: Path
+    pseudonym_key_file: Path
     shared_key_file: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -1,4 +1,5 @@
-"""Secrets on disk and in the environment: the cluster secret and the control token.
+"""Secrets on disk and in the environment: the cluster secret, the control token, the pseudonyms'
+key.
 
 Never an argument of a process, never in a log or status.
 """
@@ -16,6 +17,8 @@ from augenblick.errors import StorageError, UsageError
 SECRET_FILE: Final = "cluster.secret"
 SECRET_VARIABLE: Final = "AUGENBLICK_CLUSTER_SECRET"
 TOKEN_FILE: Final = "control.token"
+PSEUDONYM_FILE: Final = "pseudonym.key"
+_PSEUDONYM_KEY_bytes: Final = 32
 _SECRET_bytes_min: Final = 16
 
 
@@ -53,3 +56,15 @@ def cluster_secret(data: Path) -> bytes:
     if len(text) < _SECRET_bytes_min:
         raise UsageError(f"the cluster secret is shorter than {_SECRET_bytes_min} characters")
     return text.encode()
+
+
+def pseudonym_key(path: Path) -> bytes:
+    """The key of the pseudonyms in a file of 64 hexadecimal digits; raises as `load`."""
+    text = load(path)
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != _PSEUDONYM_KEY_bytes:
+        raise UsageError(f"{path} is no key of pseudonyms: 64 hexadecimal digits")
+    return key

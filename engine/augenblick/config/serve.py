@@ -46,6 +46,7 @@ class ServeOptions:
     durability: str | None = None
     accept_loss: tuple[str, ...] = ()
     key_file: Path | None = None
+    pseudonym_key_file: Path | None = None
     catch_up: str = "30s"
 
     def check(self) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgpack
 
+from augenblick.binding.pseudonyms import Pseudonyms
 from augenblick.binding.scanning import STATUS_NAMES, Router, Source
 from augenblick.core.effects import (
     Answer,
@@ -57,7 +58,7 @@ class GatewayCore:
 
     `address` is where control requests reach this gateway ("" if nowhere). `is_http` connections
     are one source together: the shell opens one connection for its whole HTTP port and numbers the
-    requests; every other connection is a source.
+    requests; every other connection is a source. `pseudonyms`: those of the router, if it has any.
     """
 
     def __init__(
@@ -69,12 +70,13 @@ class GatewayCore:
         *,
         address: str = "",
         new_source: Callable[[], Source] = Source,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self.name = name
         self.incarnation = incarnation
         self.is_stopping = False
         self.is_paused = True  # until there is a table
-        self.letters = LetterQueue(name, incarnation)
+        self.letters = LetterQueue(name, incarnation, pseudonyms)
         self.sources = Sources(rules, new_source)
         self._begin = GatewayBegin(rules)
         self._address = address

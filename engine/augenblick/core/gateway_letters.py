@@ -8,6 +8,7 @@ from typing import Any
 
 import msgpack
 
+from augenblick.binding.pseudonyms import Pseudonyms
 from augenblick.core.effects import Send
 from augenblick.core.outbox import Outbox
 from augenblick.limits import (
@@ -25,9 +26,13 @@ class LetterQueue:
     An id is a hash of the gateway, its incarnation and a running number.
     """
 
-    def __init__(self, gateway: str, incarnation: int) -> None:
+    def __init__(
+        self, gateway: str, incarnation: int, pseudonyms: Pseudonyms | None = None
+    ) -> None:
+        """`pseudonyms`: the plan says that no user id may be written."""
         self.by_reason: Counter[str] = Counter()
         self.dropped = 0
+        self._pseudonyms = pseudonyms
         self._prefix = f"{gateway}/{incarnation}/"
         self._number = 0
         self._new: list[dict[str, Any]] = []
@@ -56,6 +61,8 @@ class LetterQueue:
             return
         kept = raw[:dead_letter_raw_bytes_max]
         event, time_ms = _readable(kept) if len(kept) == len(raw) else (_raw(kept), None)
+        if self._pseudonyms is not None:
+            event = self._pseudonyms.conceal(event)
         name = f"{self._prefix}{self._number}".encode()
         self._new.append(
             {

@@ -101,6 +101,7 @@ class _Assembly:
             event_names=tables.event_names,
             event_derived=tables.event_derived,
             unknown_events_refused=plan.unknown_events == "refuse",
+            pseudonymise=plan.pseudonymise,
             schemas=schemas,
             fields=tables.fields,
             consts=tables.consts,

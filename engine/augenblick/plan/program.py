@@ -289,3 +289,4 @@ class Program:
     emit_window: dict[int, tuple[str, ...]]
     emit_metric: dict[int, tuple[str, ...]]
     uses_session_events: bool
+    pseudonymise: bool = False

@@ -27,6 +27,7 @@ from augenblick.durability import cluster_file
 from augenblick.durability.directory import DirectoryLock
 from augenblick.durability.formation import form, holds_state
 from augenblick.durability.key_file import check_keys, load_keys, load_keys_if_any
+from augenblick.durability.pseudonym_mark import settle_mark
 from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
 from augenblick.plan.compiler import compile_plan
@@ -105,6 +106,8 @@ class Engine:
         given = os.environ.get(secret.SECRET_VARIABLE)
         cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
         secret.load_or_create(data / secret.TOKEN_FILE)
+        if self.program.pseudonymise:
+            self._settle_pseudonyms(data)
         ray_address = self.options.ray or await self._wait_ray()
         self.times.ray = time.monotonic() - began
         coordinator = await self._with_ray(self._start_processes, ray_address, cluster)
@@ -185,6 +188,15 @@ class Engine:
                 " another --data, or --durability fsync"
             )
 
+    def _pseudonym_file(self, data: Path) -> Path:
+        return (self.options.pseudonym_key_file or data / secret.PSEUDONYM_FILE).absolute()
+
+    def _settle_pseudonyms(self, data: Path) -> None:
+        """The key is there, and the same that was used before."""
+        path = self._pseudonym_file(data)
+        secret.load_or_create(path)
+        settle_mark(data, secret.pseudonym_key(path), str(path))
+
     def _settle_ports(self, seconds: float = 0.0) -> None:
         for index in range(self.options.gateways):
             forward = settle("--forward", numbered(self.options.forward, index), seconds)
@@ -256,6 +268,7 @@ class Engine:
                 forward=forward,
                 http=http,
                 control_token_file=settings.data / secret.TOKEN_FILE,
+                pseudonym_key_file=self._pseudonym_file(settings.data),
                 shared_key_file=options.shared_key_file,
                 tls_cert=options.tls_cert,
                 tls_key=options.tls_key,

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 from augenblick import limits
 from augenblick.binding import blocks
 from augenblick.binding.kernel import Kernel, Outputs
+from augenblick.binding.pseudonyms import KEY_bytes, Pseudonyms
 from augenblick.binding.records import dead_letter
 from augenblick.binding.scanning import NDJSON, STATUS_NAMES, Router, Source
 from augenblick.core.metrics import MetricMerger
@@ -23,6 +24,7 @@ Record = dict[str, Any]
 KINDS: Final = ("firing", "session", "window", "metric", "dead_letter")
 END_OF_TIME_ms: Final = 2**62
 _HASH_KEY: Final = bytes(16)  # one process: no client chooses where a user lies
+_PSEUDONYM_KEY: Final = bytes(KEY_bytes)  # unless one is given: equal in every run
 _METRIC_FIRST: Final = 0
 
 
@@ -31,11 +33,17 @@ class Simulation:
 
     `feed` takes whole lines and returns the records they release, in the order of `simulate`: by
     releasing line; within it metrics, then by user id and time. `end` closes the input. The
-    counters of what happened are in `kernel.counters()`, `lines` and `refused`.
+    counters of what happened are in `kernel.counters()`, `lines` and `refused`. `pseudonym_key`
+    counts where the plan says pseudonymise.
     """
 
     def __init__(
-        self, program: Program, *, emit: Iterable[str] = KINDS, now_limit_ms: int | None = None
+        self,
+        program: Program,
+        *,
+        emit: Iterable[str] = KINDS,
+        now_limit_ms: int | None = None,
+        pseudonym_key: bytes = _PSEUDONYM_KEY,
     ) -> None:
         wanted = frozenset(emit)
         self.kernel = Kernel(
@@ -48,7 +56,9 @@ class Simulation:
         self.lines = 0
         self.refused: dict[str, int] = {}
         self._wanted = wanted
-        self._router = Router(program, _HASH_KEY)
+        key = pseudonym_key if program.pseudonymise else None
+        self._pseudonyms = Pseudonyms(key) if key is not None else None
+        self._router = Router(program, _HASH_KEY, key)
         self._router.set_table(array("H", bytes(2 * 4096)))
         self._router.clock_event = True
         self._router.time_required = True
@@ -94,9 +104,12 @@ class Simulation:
 
     def _refused_line(self, line: int, raw: bytes, status: int) -> Record:
         reason = STATUS_NAMES[status]
-        return dead_letter(
+        letter = dead_letter(
             reason, raw, detail=f"line {line + 1}", source="simulate", time_ms=None, number=line
         )
+        if self._pseudonyms is not None:
+            letter["event"] = self._pseudonyms.conceal(letter["event"])
+        return letter
 
     def _keyed(self, out: Outputs, line_of: Sequence[int]) -> list[tuple[Any, Record]]:
         """Each record with what it is sorted by; record -1 comes after every line."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, StrictStr, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, StrictStr, ValidationError
 
 from augenblick.plan.document import Document
 from augenblick.plan.model.actions import Action
@@ -30,6 +30,9 @@ class Plan(Model):
     )
     sessions: SessionSettings = Field(default=SessionSettings(), description="when a session ends")
     time: TimeSettings = Field(default=TimeSettings(), description="how event time is treated")
+    pseudonymise: StrictBool = Field(
+        default=False, description="user ids are replaced by keyed hashes before anything is kept"
+    )
     events: dict[EventName, EventSchema] | None = Field(
         default=None, description="the tracking plan"
     )
