@@ -6,6 +6,11 @@ what a bound refuses is counted by reason. Groups are in alphabetical order, nam
 
 from typing import Final
 
+# audit: the log of control commands
+audit_details_bytes_max: Final = 4_096  # of one entry; longer ones are their length and hash
+audit_line_bytes_max: Final = 8_192  # details and all else of an entry
+audit_who_chars_max: Final = 256  # who asked, as the client says, and from where
+
 # checkpoint: snapshots of key groups
 checkpoint_live_share_min: Final = 0.3  # live bytes of a pack; below, they move and it is removed
 checkpoint_pack_bytes_max: Final = 16 * 1024 * 1024  # one file, or one larger snapshot

@@ -186,7 +186,8 @@ def test_control_requests_need_the_token(edge: Edge):
     answer = requests.post(url, headers=right, data=b'{"ids":[]}', timeout=10)
     assert answer.json() == {"ok": True}
     [request] = edge.control_requests
-    assert request == ("POST", "/v1/dead-letters/retry", "reason=x%20y", b'{"ids":[]}')
+    assert request[:4] == ("POST", "/v1/dead-letters/retry", "reason=x%20y", b'{"ids":[]}')
+    assert request.who == "somebody from 127.0.0.1"
     gone = requests.get(edge.http + "/v1/plan", headers=right, timeout=10)
     assert gone.status_code == 503
     assert "nobody" in gone.json()["error"]

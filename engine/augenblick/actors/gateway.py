@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
+from augenblick.actors.audit_notes import note_answer, note_request
 from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.binding.pseudonyms import Pseudonyms
 from augenblick.binding.scanning import Router
@@ -22,6 +23,7 @@ from augenblick.core.effects import (
 from augenblick.core.gateway import GatewayCore
 from augenblick.core.gateway_sources import ClockRules
 from augenblick.core.routing import gateway_name
+from augenblick.durability.audit import AuditLog
 from augenblick.errors import EngineUnavailable
 from augenblick.ingest.dialects import Chunk
 from augenblick.ingest.transports.http import HttpServer
@@ -69,6 +71,7 @@ class GatewayShell(LinkShell):
             address=address,
             pseudonyms=Pseudonyms(key) if key is not None else None,
         )
+        self._audit = AuditLog(settings.data)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._controls: dict[int, asyncio.Future[ControlResponse]] = {}
         self._requests = 0
@@ -144,7 +147,17 @@ class GatewayShell(LinkShell):
         return self.core.is_ready
 
     async def control(self, request: ControlRequest) -> ControlResponse:
-        """Pass a control request on to who can answer it."""
+        """Pass a control request on to who can answer it; what is more than a question is noted
+        in the audit log, before and with its outcome.
+        """
+        if request.method == "GET":
+            return await self._ask(request)
+        number = await asyncio.to_thread(note_request, self._audit, request)
+        answer = await self._ask(request)
+        await asyncio.to_thread(note_answer, self._audit, request, number, answer.status)
+        return answer
+
+    async def _ask(self, request: ControlRequest) -> ControlResponse:
         peer = "coordinator" if request.path in _TO_COORDINATOR else "delivery"
         self._requests += 1
         number = self._requests

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from augenblick.durability.audit import whoever
 from augenblick.errors import AugenblickError, AuthenticationFailed, EngineUnavailable, UsageError
 
 ENGINE_URL = "http://127.0.0.1:8080"
@@ -48,7 +49,7 @@ class ControlClient:
 
     def _request(self, method: str, target: str, body: bytes | None) -> Any:
         """Raises EngineUnavailable, AuthenticationFailed, or AugenblickError with its answer."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "X-Augenblick-Who": whoever()}
         if body is not None:
             headers["Content-Type"] = "application/json"
         token = self._token()

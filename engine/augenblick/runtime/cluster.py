@@ -24,6 +24,7 @@ from augenblick.config.process import DeliverySettings, GatewaySettings, Process
 from augenblick.config.serve import ServeOptions, numbered
 from augenblick.core.routing import even_ranges, gateway_name, host_name
 from augenblick.durability import cluster_file
+from augenblick.durability.audit import AuditLog, whoever
 from augenblick.durability.directory import DirectoryLock
 from augenblick.durability.formation import form, holds_state
 from augenblick.durability.key_file import check_keys, load_keys, load_keys_if_any
@@ -108,6 +109,7 @@ class Engine:
         secret.load_or_create(data / secret.TOKEN_FILE)
         if self.program.pseudonymise:
             self._settle_pseudonyms(data)
+        await asyncio.to_thread(self._note_start, data)
         ray_address = self.options.ray or await self._wait_ray()
         self.times.ray = time.monotonic() - began
         coordinator = await self._with_ray(self._start_processes, ray_address, cluster)
@@ -187,6 +189,14 @@ class Engine:
                 f"{data} holds the state of users, which --durability none would pass over: use"
                 " another --data, or --durability fsync"
             )
+
+    def _note_start(self, data: Path) -> None:
+        """What the command line asks for stands in the audit log before it happens."""
+        log, who = AuditLog(data), whoever()
+        for shard in self.options.accept_loss:
+            log.append("accept-loss", who, {"shard": shard})
+        plan = {"plan": self.program.plan_name, "hash": self.program.plan_hash.hex()}
+        log.append("apply", who, {**plan, "durability": self.options.store})
 
     def _pseudonym_file(self, data: Path) -> Path:
         return (self.options.pseudonym_key_file or data / secret.PSEUDONYM_FILE).absolute()

@@ -39,12 +39,15 @@ _PREFLIGHT: Headers = [
 
 
 class ControlRequest(NamedTuple):
-    """A control request for the coordinator or delivery; `query` as it stands in the URL."""
+    """A control request for the coordinator or delivery; `query` as it stands in the URL. `who`:
+    who asks, as the client says, and the address it came from.
+    """
 
     method: str
     path: str
     query: str
     body: bytes
+    who: str = ""
 
 
 class ControlResponse(NamedTuple):
@@ -145,7 +148,8 @@ class HttpApp:
             if body is None:
                 return 400, "text/plain", None, []
             query = scope["query_string"].decode("ascii", "replace")
-            return (*await self._control(ControlRequest(method, path, query, bytes(body))), [])
+            request = ControlRequest(method, path, query, bytes(body), _who(scope, headers))
+            return (*await self._control(request), [])
         raise _Refusal(404, f"no such path; events go to POST {EVENTS_PATH}")
 
     async def _events(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
@@ -219,6 +223,12 @@ async def _read_body(
 def _has_bearer(headers: dict[bytes, bytes], secret: str) -> bool:
     scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
     return scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), secret.encode())
+
+
+def _who(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    said = headers.get(b"x-augenblick-who", b"").decode("ascii", "replace")
+    address = (scope.get("client") or ("an unknown address",))[0]
+    return f"{said or 'somebody'} from {address}"
 
 
 def _want(method: str, *allowed: str) -> None:
