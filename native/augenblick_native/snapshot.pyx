@@ -46,6 +46,13 @@ cdef bytes MAGIC = b"AUGKGRP"
 cdef bytes FORMAT = b"1"                    # of the body
 cdef uint16_t DROPPED = 0xFFFF              # a slot that this plan does not have
 
+cdef enum:
+    HEAD_BYTES = 12
+
+cdef struct Rooms:                          # bytes of a user's cells: in the record, in its annex
+    uint32_t own
+    uint32_t annex
+
 
 cdef inline void put_text(Buffer* buffer, const Text* text) noexcept nogil:
     put_le16(buffer, <uint16_t>text.size)
@@ -297,24 +304,29 @@ cdef Status read_user(
     cdef Text id
     cdef const uint8_t* cells
     cdef User* user
+    cdef Rooms rooms
     if (
         read_le64(cursor, &user_key) != STATUS_OK or read_i64(cursor, &latest_ms) != STATUS_OK
         or read_i64(cursor, &kept_until_ms) != STATUS_OK or read_le32(cursor, &stamp) != STATUS_OK
         or read_short_text(cursor, &id) != STATUS_OK or read_le32(cursor, &size) != STATUS_OK
         or take(cursor, size, &cells) != STATUS_OK
+        or not measure_cells(machine, cells, size, slot_of, slots, &rooms)
     ):
         return STATUS_TRUNCATED
-    user = new_record(&machine.arena, id.data, <uint16_t>id.size, size)
+    user = new_record(&machine.arena, id.data, <uint16_t>id.size, rooms.own)
     if user == NULL:
         return STATUS_TRUNCATED
+    if rooms.annex:
+        user.annex = new_record(&machine.arena, NULL, 0, rooms.annex)
+        if user.annex == NULL:
+            free_record(&machine.arena, user)
+            return STATUS_TRUNCATED
     user.user_key = user_key
     user.latest_ms = latest_ms
     user.kept_until_ms = kept_until_ms
     user.stamp = stamp
-    if (
-        not copy_cells(machine, user, cells, size, slot_of, slots)
-        or add_user(&machine.tables, group, user) == NULL
-    ):
+    copy_cells(machine, user, cells, size, slot_of)
+    if add_user(&machine.tables, group, user) == NULL:
         free_record(&machine.arena, user)
         return STATUS_TRUNCATED
     machine.users += 1
@@ -323,14 +335,15 @@ cdef Status read_user(
     return STATUS_OK
 
 
-# Copy the cells of slots that the plan still has, partials to an annex.  False: they are no cells.
-cdef bint copy_cells(
-    Machine* machine, User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of,
-    uint32_t slots
+# Check the cells, and add up the room of those whose slots the plan still has.  False: they are no
+# cells.
+cdef bint measure_cells(
+    Machine* machine, const uint8_t* cells, uint32_t size, const uint16_t* slot_of,
+    uint32_t slots, Rooms* rooms
 ) noexcept nogil:
     cdef uint32_t at = 0
     cdef Cell cell
-    cdef User* record
+    rooms.own = rooms.annex = 0
     while at < size:
         if size - at < sizeof(Cell):
             return False
@@ -340,18 +353,31 @@ cdef bint copy_cells(
         if cell.group_bytes and cell.size < sizeof(Cell) + 8 + cell.group_bytes:
             return False
         if slot_of[cell.slot] != DROPPED:
+            if machine.slots[slot_of[cell.slot]].kind == SLOT_KIND_PARTIALS:
+                rooms.annex += cell.size
+            else:
+                rooms.own += cell.size
+        at += cell.size
+    return True
+
+
+# Copy the cells that were measured, partials to the annex.
+cdef void copy_cells(
+    Machine* machine, User* user, const uint8_t* cells, uint32_t size, const uint16_t* slot_of
+) noexcept nogil:
+    cdef uint32_t at = 0
+    cdef Cell cell
+    cdef User* record
+    while at < size:
+        memcpy(&cell, cells + at, sizeof(Cell))
+        if slot_of[cell.slot] != DROPPED:
             record = user
             if machine.slots[slot_of[cell.slot]].kind == SLOT_KIND_PARTIALS:
-                if user.annex == NULL:
-                    user.annex = new_record(&machine.arena, NULL, 0, size)
                 record = user.annex
-            if record == NULL:
-                return False
             memcpy(<uint8_t*>record + record.size, cells + at, cell.size)
             cell_at(record, record.size).slot = slot_of[cell.slot]
             record.size += cell.size
         at += cell.size
-    return True
 
 
 cdef uint32_t read_snapshot(
@@ -365,14 +391,15 @@ cdef uint32_t read_snapshot(
     cdef KeyGroup* group
     cdef Status status
     cdef bytes mapped
-    if len(data) < 12 or data[:7] != MAGIC:
+    cdef const uint8_t* head
+    if len(data) < HEAD_BYTES or data[:7] != MAGIC:
         raise ValueError("these bytes are no snapshot of a key group")
     if data[7:8] != FORMAT:
         raise ValueError(f"snapshot format {data[7:8]!r}: this build reads {FORMAT!r}")
-    body = data[12:]
-    if crc32(body).to_bytes(4, "little") != data[8:12]:
+    if crc32(memoryview(data)[HEAD_BYTES:]).to_bytes(4, "little") != data[8:HEAD_BYTES]:
         raise ValueError("the snapshot is damaged: its checksum is wrong")
-    cursor = cursor_over(<const uint8_t*>PyBytes_AS_STRING(body), len(body))
+    cursor = cursor_over(<const uint8_t*>PyBytes_AS_STRING(data), len(data))
+    take(&cursor, HEAD_BYTES, &head)
     if read_le16(&cursor, &key_group) != STATUS_OK or read_i64(&cursor, &clock_ms) != STATUS_OK:
         raise ValueError("the snapshot is cut short")
     if key_group >= KEY_GROUPS:

@@ -43,6 +43,7 @@ class ShardStorage:
         files = DiskFiles(directory)
         self.units = units
         self._durability = durability
+        self._owner = owner
         self._checkpoint = Checkpoint(files, owner, keys=keys)
         self._checkpoint.open(epoch)
         self._journal = SegmentJournal(files, owner, durability=durability, keys=keys)
@@ -59,6 +60,7 @@ class ShardStorage:
         self._appended_at = self._loop.time()
         self._is_full = False
         self._recovered_share = 0.0
+        self._recovery: dict[str, Any] = {}
         self._on_written: Callable[[], None] = _ignore
 
     @property
@@ -68,14 +70,18 @@ class ShardStorage:
 
     async def recover(self, replay: ShardReplay, on_turn: Callable[[], None]) -> None:
         """Bring a core to the journal's end; the loop gets its turn in between, after `on_turn`."""
-        turn_at = self._loop.time()
+        began_at = turn_at = self._loop.time()
         for share in recover(replay, self._journal, self._checkpoint, self._set.tail):
             if self._loop.time() - turn_at > limits.recovery_turn_seconds:
                 self._recovered_share = share
+                self._recovery = replay.progress()
                 on_turn()
                 await asyncio.sleep(0)
                 turn_at = self._loop.time()
         self._recovered_share = 1.0
+        seconds = round(self._loop.time() - began_at, 3)
+        self._recovery = {**replay.progress(), "seconds": seconds}
+        LOG.info("%s: recovered %s", self._owner.name, self._recovery)
 
     def begin(
         self,
@@ -129,6 +135,7 @@ class ShardStorage:
             "checkpoint_age_s": round(self._loop.time() - self._written_at, 1),
             "is_full": self._is_full,
             "recovered": round(self._recovered_share, 3),
+            "recovery": {"key_groups": len(self.units), **self._recovery},
         }
 
     def close(self) -> None:

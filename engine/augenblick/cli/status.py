@@ -96,7 +96,12 @@ def _disk(storage: dict[str, Any]) -> str:
     if not storage:
         return "-"
     if storage["recovered"] < 1:
-        return f"recovering, {storage['recovered']:.0%}"
+        found = storage["recovery"]
+        parts = [f"recovering, {storage['recovered']:.0%}"]
+        if "restored" in found:
+            parts.append(f"{found['restored']:,} of {found['key_groups']:,} key groups restored")
+            parts.append(f"{found['events']:,} events replayed")
+        return ", ".join(parts)
     behind = f"{storage['replay_bytes'] / 2**20:,.1f} MiB behind a checkpoint"
     text = f"{behind} of {storage['checkpoint_age_s']:,.0f} s ago"
     if storage["is_full"]:

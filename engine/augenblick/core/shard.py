@@ -138,7 +138,7 @@ class ShardCore:
         self.replay = None
         self._durable_clock_ms = self._kernel.clock_ms
         self.counters.on_recovered(self._kernel)
-        facts = {"records": replay.applied, "to_deliver": len(replay.records)}
+        facts = {**replay.progress(), "to_deliver": len(replay.records)}
         effects: list[Effect] = [
             Log("info", "recovered", facts),
             self._append(self._nothing(), plan_parts(plan_facts(self._program))),
@@ -156,7 +156,7 @@ class ShardCore:
         """The set of snapshots that SHARD_UNIT ended is written."""
         if self._rolling is not None:
             self._rolling.is_writing = False
-        return []
+        return self._end_if_done()
 
     def on_storage_full(self, is_full: bool, now_ms: float) -> list[Effect]:
         """The disk has no room: nothing is acknowledged until it has again."""
@@ -302,7 +302,9 @@ class ShardCore:
         return effects
 
     def on_stop(self, now_ms: float) -> list[Effect]:
-        """No batch comes any more: `Stopped` follows when everything has been answered."""
+        """No batch comes any more: `Stopped` follows when everything has been answered, and all of
+        the state is in the checkpoint.
+        """
         self._is_stopping = True
         return [*self._panes.report(self._durable_clock_ms), *self._end_if_done()]
 
@@ -490,6 +492,9 @@ class ShardCore:
             or len(self._actors)
         )
         if not self._is_stopping or self._is_stopped or waiting:
+            return []
+        if self._rolling is not None and not self._rolling.is_finished:
+            self._rolling.begin_last()
             return []
         self._is_stopped = True
         return [Send("coordinator", Kind.STOPPED, {"name": self.name}), Stopped()]

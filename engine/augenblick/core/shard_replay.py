@@ -54,7 +54,7 @@ class ShardReplay:
     ) -> None:
         self.records: dict[str, dict[str, Any]] = {}
         self.letters: dict[str, dict[str, Any]] = {}
-        self.events = 0
+        self.restored = 0
         self.applied = 0
         self._state = state
         self._kernel = kernel
@@ -65,10 +65,17 @@ class ShardReplay:
         self._mask = bytes(KEY_GROUPS)
         self._mask_until = -1
 
+    def progress(self) -> dict[str, int]:
+        """How far it is, for `status` and the log."""
+        events = self._kernel.counters()["events"]
+        facts = {"restored": self.restored, "records": self.applied, "events": events}
+        return {**facts, "users": self._kernel.users}
+
     def restore(self, unit: int, data: bytes) -> None:
         """A unit of the checkpoint."""
         if unit != SHARD_UNIT:
             self._kernel.restore(data)
+            self.restored += 1
             return
         content = decode_state(data)
         state = self._state

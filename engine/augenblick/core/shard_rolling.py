@@ -2,7 +2,8 @@
 
 Key groups go in turn, the one that stands furthest back first, in small steps between batches, and
 so quickly that a crash never has more than `checkpoint_replay_events_max` events to replay. Each
-set of snapshots ends with SHARD_UNIT and is written as one; no other begins before it is.
+set of snapshots ends with SHARD_UNIT and is written as one; no other begins before it is. At an
+orderly stop a last round takes all at once, so that the next start has nothing to replay.
 """
 
 from __future__ import annotations
@@ -31,15 +32,29 @@ class RollingSnapshots:
         self._set_ms = 0.0
         self._set_bytes = 0
         self._set_units = 0
+        self._is_last = False
+        self._is_complete = False  # the last round
+
+    @property
+    def is_finished(self) -> bool:
+        """Is the last round written?"""
+        return self._is_complete and not self.is_writing
+
+    def begin_last(self) -> None:
+        """Nothing comes any more: snapshot what has changed, without leaving time between."""
+        if not self._is_last:
+            self._is_last = True
+            self._done = 0
 
     def step(self, kernel: ShardKernel, records: int, now_ms: float) -> list[Effect]:
         """The snapshots that are due; `records`: how many the journal got since the start."""
-        if self.is_writing:
+        if self.is_writing or self._is_complete:
             return []
         events = kernel.counters()["events"]
         if self._round_ms is None:
             self._begin_round(events, records, now_ms)
-        if not self._done and records == self._round_records:  # nothing to do so far
+        is_idle = not self._done and records == self._round_records
+        if is_idle and not self._is_last:  # nothing to do so far
             self._round_ms = now_ms
             return []
         due = self._due(events, now_ms)
@@ -48,6 +63,9 @@ class RollingSnapshots:
         changed = kernel.changed_groups()
         effects: list[Effect] = []
         step_bytes = 0
+        step_bytes_max = limits.checkpoint_tick_bytes_max
+        if self._is_last:
+            step_bytes_max = limits.checkpoint_set_bytes_max
         for group in self._turn[self._done : due]:
             if group in self._known and not changed[group]:
                 effects.append(Confirm(group))
@@ -56,7 +74,7 @@ class RollingSnapshots:
                 step_bytes += len(data)
                 self._known.add(group)
                 effects.append(Snapshot(group, data))
-            if step_bytes > limits.checkpoint_tick_bytes_max:
+            if step_bytes > step_bytes_max:
                 break
         if not self._set_units:
             self._set_ms = now_ms
@@ -64,13 +82,15 @@ class RollingSnapshots:
         self._set_units += len(effects)
         self._done += len(effects)
         if self._done == len(self._turn):
+            self._is_complete = self._is_last
             self._begin_round(events, records, now_ms)
         return effects
 
     def is_set_full(self, now_ms: float) -> bool:
         """Is it time to end the set?"""
         return self._set_units > 0 and (
-            self._set_bytes >= limits.checkpoint_set_bytes_max
+            self._is_complete
+            or self._set_bytes >= limits.checkpoint_set_bytes_max
             or now_ms - self._set_ms >= limits.checkpoint_set_ms_max
         )
 
@@ -90,6 +110,8 @@ class RollingSnapshots:
         round, and a set takes a while to be written.
         """
         assert self._round_ms is not None
+        if self._is_last:
+            return len(self._turn)
         by_events = (events - self._round_events) / (limits.checkpoint_replay_events_max * _ROUND)
         by_time = (now_ms - self._round_ms) / limits.checkpoint_round_ms
         return int(min(max(by_events, by_time), 1.0) * len(self._turn))

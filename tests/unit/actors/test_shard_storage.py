@@ -17,6 +17,9 @@ class Read:
         self.units: dict[int, bytes] = {}
         self.records: list[bytes] = []
 
+    def progress(self) -> dict[str, int]:
+        return {"restored": len(self.units), "events": len(self.records)}
+
     def restore(self, unit: int, data: bytes) -> None:
         self.units[unit] = data
 
@@ -29,7 +32,9 @@ async def _owner(directory: Path, epoch: int, bodies: list[bytes], *, keeps: boo
     storage = ShardStorage(directory, Owner("c", "shard-0"), epoch, "fsync", UNITS)
     read = Read()
     await storage.recover(read, lambda: None)  # type: ignore[arg-type]
-    assert storage.status()["recovered"] == 1.0
+    status = storage.status()
+    assert status["recovered"] == 1.0
+    assert status["recovery"] == {**status["recovery"], "key_groups": 2, **read.progress()}
     written = asyncio.Event()
     appended = asyncio.Event()
     storage.begin(on_full=print, on_broken=print, on_written=written.set)

@@ -78,7 +78,7 @@ class Owned:
             self.set.hand_over()
             self.set.write()
             self.written += 1
-            self.core.on_checkpointed(now_ms)
+            self.carry_out(self.core.on_checkpointed(now_ms), now_ms)
 
 
 class ShardStory:
@@ -123,6 +123,22 @@ class ShardStory:
                 self._succeed()
         owner = self.owner
         owner.commit(self.now_ms)
+
+    def stop(self) -> bool:
+        """The orderly stop, with peers that come back until they have answered all."""
+        owner, core = self.owner, self.owner.core
+        owner.carry_out(core.on_stop(self.now_ms), self.now_ms)
+        for _ in range(300):
+            self.now_ms += 10
+            for peer in ("delivery", "trigger-custom"):
+                hello = {"role": peer, "incarnation": 1}
+                owner.carry_out(core.on_peer_connected(peer, hello, self.now_ms), self.now_ms)
+            self._answer()
+            owner.carry_out(core.on_tick(self.now_ms), self.now_ms)
+            owner.commit(self.now_ms)
+            if any(one.kind == Kind.STOPPED for one in owner.sent):
+                return True
+        return False
 
     def successor(self, is_start: bool = False) -> Owned:
         """Another owner, made of the files alone; `is_start`: with the whole engine."""

@@ -136,3 +136,16 @@ def test_a_new_rule_of_a_changed_plan_starts_silently(monkeypatch: pytest.Monkey
         assert found.keys() <= same.keys()
         metrics = {row[1] for row in changed.core._panes.snapshot()[2]}
         assert metrics <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_an_orderly_stop_nothing_is_replayed(
+    program: Program, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    story = ShardStory(program, seed)
+    story.live(150)
+    assert story.stop()
+    replay = story.successor().replay
+    assert replay.progress()["events"] == 0
+    assert replay.restored == len(UNITS)
