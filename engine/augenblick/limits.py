@@ -169,6 +169,9 @@ link_silence_seconds_max: Final = 15.0  # seven missed PINGs: the other end or t
 link_strangers_max: Final = 64  # connections at once that have proved nothing yet
 link_write_bytes_max: Final = 256 * 1024 * 1024  # waiting for a peer that does not read
 
+# poison: what starts died of
+poison_deaths_max: Final = 64  # streams remembered; a crash of the machine leaves one too
+
 # plan: what one plan may hold
 actions_max: Final = 256  # named actions
 by_groups_max: Final = 65_536  # by_max of one feature: groups inside one user

@@ -16,6 +16,8 @@ def draw(results: Sequence[Result], path: Path) -> bool:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    if results[0].moments:
+        return _draw_moments(plt, results[0], path)
     with_curve = [result for result in results if result.curve_ms]
     columns = 2 if with_curve else 1
     figure, axes = plt.subplots(1, columns, figsize=(6 * columns, 4.5), squeeze=False)
@@ -23,6 +25,30 @@ def draw(results: Sequence[Result], path: Path) -> bool:
     if with_curve:
         _draw_latencies(axes[0][1], with_curve)
     figure.suptitle(results[0].scenario)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return True
+
+
+def _draw_moments(plt: Any, result: Result, path: Path) -> bool:
+    """Throughput and latency over the time of the run; the instant 0 is what it is about."""
+    figure, (above, below) = plt.subplots(2, 1, figsize=(9, 6), sharex=True)
+    at_s = [one.at_s for one in result.moments]
+    above.step(at_s, [one.events_per_s for one in result.moments], where="post")
+    above.set_ylabel("events/s acknowledged")
+    due = [one for one in result.moments if one.p50_ms is not None]
+    below.plot([one.at_s for one in due], [one.p50_ms for one in due], label="p50")
+    below.plot([one.at_s for one in due], [one.max_ms for one in due], label="max")
+    below.set_yscale("log")
+    below.set_ylabel("ms from due to acknowledged")
+    below.set_xlabel("seconds from the crash")
+    below.legend(fontsize=8)
+    for axis in (above, below):
+        axis.axvline(0, color="red", linewidth=1)
+        axis.grid(visible=True, alpha=0.3)
+    figure.suptitle(f"{result.scenario}: {result.variant}")
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

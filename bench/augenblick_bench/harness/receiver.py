@@ -3,6 +3,7 @@
 import asyncio
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ async def _serve(pipe: Connection) -> None:
         loop.add_reader(pipe.fileno(), asked.set)
         await asked.wait()
         loop.remove_reader(pipe.fileno())
+        os.set_blocking(pipe.fileno(), True)  # the loop had it otherwise; an answer may be large
         try:
             pipe.recv()
         except EOFError:

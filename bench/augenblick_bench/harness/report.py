@@ -7,7 +7,16 @@ import subprocess
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Moment(NamedTuple):
+    """A step of a time line; ms are None where nothing was due."""
+
+    at_s: float
+    events_per_s: float
+    p50_ms: float | None
+    max_ms: float | None
 
 
 @dataclass
@@ -18,6 +27,7 @@ class Result:
     cpu_s           CPU seconds per role, the load generator's included
     latency_ms      p50, p90, p99, p99.9, max, count
     curve_ms        (percentile, ms), for the chart; not in the line
+    moments         the run as a time line around 0, for the chart; not in the line
     """
 
     scenario: str
@@ -28,6 +38,7 @@ class Result:
     latency_ms: dict[str, float] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     curve_ms: list[tuple[float, float]] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
 
     @property
     def events_per_s(self) -> float:
@@ -43,7 +54,7 @@ class Result:
     def line(self, command: str) -> dict[str, Any]:
         """The JSON line's content."""
         plain = asdict(self)
-        del plain["curve_ms"]
+        del plain["curve_ms"], plain["moments"]
         rates = {
             "events_per_s": round(self.events_per_s),
             "events_per_s_per_core": round(self.events_per_s_per_core),

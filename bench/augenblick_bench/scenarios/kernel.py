@@ -11,29 +11,26 @@ import gc
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from augenblick.plan.compiler import compile_plan
-from augenblick.plan.program import Program
-from augenblick_bench.harness.events import Block, EventMaker, Traffic
+from augenblick_bench.harness.events import EventMaker, Traffic
 from augenblick_bench.harness.processes import resident_bytes
 from augenblick_bench.harness.report import Result
+from augenblick_bench.harness.routed import new_router, routed
 from augenblick_bench.harness.scenario import Options, Scenario
 from augenblick_bench.plans import GROWING_SECONDS, REFERENCE, SESSION, load
 from augenblick_native.kernel import Kernel
-from augenblick_native.scan import Router, Source
+from augenblick_native.scan import Source
 
 BASE_MS = 1_700_000_000_000
 PACE = 1_000.0
-BATCH_EVENTS = 2_000
 USERS = (100_000, 1_000_000)
 NO_CAP = 2**63 - 1
-HASH_KEY = bytes(range(16))
-ENTRIES = 0
 
 
 class KernelScenario(Scenario):
@@ -54,24 +51,26 @@ class KernelScenario(Scenario):
 def measure(plan: Path, users: int, events: int) -> Result:
     """One run, in a fresh process."""
     program = compile_plan(load(plan))
-    router = _router(program)
+    router = new_router(program)
     source = Source()
     maker = EventMaker(Traffic(users, BASE_MS, PACE, quick_share=0.005))
     rounds = {"views": 1, "purchases": 0} if plan == SESSION else {}
-    _streams(_router(program), Source(), [next(maker.warm_up(**rounds))])  # memory both ways
+    routed(
+        new_router(program), Source(), [next(maker.warm_up(**rounds))], BASE_MS
+    )  # memory both ways
     before_bytes = _resident_bytes()
     kernel = Kernel(program)
     for block in maker.warm_up(**rounds):
-        _apply(kernel, _streams(router, source, [block]))
+        _apply(kernel, routed(router, source, [block], BASE_MS))
     state_bytes = _resident_bytes() - before_bytes
     blocks = maker.blocks(int(GROWING_SECONDS * PACE) + events)
     growing_s = growing = 0.0
     while growing < GROWING_SECONDS * PACE:
-        streams = _streams(router, source, [next(blocks)])
+        streams = routed(router, source, [next(blocks)], BASE_MS)
         growing_s += _apply(kernel, streams)[1]
         growing += sum(count for _, count in streams)
     counters = kernel.counters()
-    parts = [_streams(router, source, [block]) for block in blocks]
+    parts = [routed(router, source, [block], BASE_MS) for block in blocks]
     timed = [(sum(count for _, count in part), _apply(kernel, part)) for part in parts]
     costs = sorted(cpu_s / count * 1e9 for count, (_, cpu_s) in timed)
     wall_s, cpu_s = (float(sum(one)) for one in zip(*(took for _, took in timed), strict=True))
@@ -86,26 +85,6 @@ def measure(plan: Path, users: int, events: int) -> Result:
     }
     variant = f"{plan.stem} plan, {users:,} users"
     return Result("kernel", variant, events, wall_s, {"kernel": cpu_s}, facts=facts)
-
-
-def _router(program: Program) -> Router:
-    router = Router(program, HASH_KEY)
-    router.set_table(np.zeros(4096, np.uint16))
-    router.clock_event = True
-    return router
-
-
-def _streams(router: Router, source: Source, blocks: Iterable[Block]) -> list[tuple[bytes, int]]:
-    """The blocks as one shard gets them: (stream, events) of BATCH_EVENTS events."""
-    streams = []
-    for block in blocks:
-        start = 0
-        for at in range(0, len(block), BATCH_EVENTS):
-            end = int(block.ends[min(at + BATCH_EVENTS, len(block)) - 1])
-            router.route(block.data, start, end, ENTRIES, source, BASE_MS)
-            streams.append(router.take(0))
-            start = end
-    return streams
 
 
 def _resident_bytes() -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from asyncio import Future
 
 from augenblick import limits
-from augenblick.actors.link_shell import LinkShell
+from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.actors.shard_storage import ShardStorage
-from augenblick.binding.kernel import Kernel
 from augenblick.config.process import ProcessSettings
 from augenblick.core.effects import Confirm, Effect, Snapshot
+from augenblick.core.poison import GuardedKernel, Suspects
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
+from augenblick.durability.applying import Applying
 from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
 from augenblick.durability.formats.head import Owner
@@ -54,12 +56,13 @@ class ShardShell(LinkShell):
         self._store: NoneStore | ShardStorage = self._storage or NoneStore()
         self._touched = 0.0
         self._prepared: Future[None] | None = None
-        self._kernel = kernel = Kernel(
+        self._kernel = kernel = GuardedKernel(
             settings.program,
             memory_bytes_max=settings.memory_bytes_max,
             stamp_ingest=settings.is_event_clock,
             source=name,
         )
+        self._suspects = self._beware(Applying(directory))
         self.core = ShardCore(
             settings.program,
             kernel,
@@ -96,7 +99,7 @@ class ShardShell(LinkShell):
             self._prepared = self.loop.run_in_executor(None, self._kernel.prepare)
         if self._storage is not None:
             self._storage.tick()
-            self.core.storage = self._storage.status()
+            self.core.storage = {**self._storage.status(), "poison": self._suspects.status()}
         super().tick()
 
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:
@@ -112,6 +115,19 @@ class ShardShell(LinkShell):
                 self._storage.keep(unit, None)
             case _:
                 super().carry_out_one(effect)
+
+    def _beware(self, applying: Applying) -> Suspects:
+        """Learn from what the owners before died of."""
+        suspects = Suspects(applying.load())
+        if applying.died_at is not None:
+            suspects.on_death(*applying.died_at, limits.poison_deaths_max)
+            applying.save(suspects.plain())
+            found = suspects.status()
+            text = "%s: the last owner ended while it applied events; set aside so far: %d"
+            level = logging.ERROR if found["set_aside"] else logging.WARNING
+            LOG.log(level, text, self.name, found["set_aside"])
+        self._kernel.guard(applying, suspects)
+        return suspects
 
     async def _listen(self) -> None:
         self.node.facts = self.core.facts

@@ -104,6 +104,8 @@ def _disk(storage: dict[str, Any]) -> str:
         return ", ".join(parts)
     behind = f"{storage['replay_bytes'] / 2**20:,.1f} MiB behind a checkpoint"
     text = f"{behind} of {storage['checkpoint_age_s']:,.0f} s ago"
+    if aside := storage.get("poison", {}).get("set_aside"):
+        text += f"; {aside} EVENTS SET ASIDE"
     if storage["is_full"]:
         return f"FULL, {storage['waiting_bytes'] / 2**20:,.1f} MiB wait; {text}"
     return text

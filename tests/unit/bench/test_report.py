@@ -13,7 +13,7 @@ from augenblick_bench.__main__ import main
 from augenblick_bench.harness.chart import draw
 from augenblick_bench.harness.processes import CpuMeter, marked
 from augenblick_bench.harness.recorder import Recorder
-from augenblick_bench.harness.report import Result, append
+from augenblick_bench.harness.report import Moment, Result, append
 from augenblick_bench.scenarios import SCENARIOS
 
 
@@ -86,7 +86,7 @@ def test_processes_are_found_by_their_mark() -> None:
 
 
 def test_scenarios_are_found_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["kernel", "latency", "micro", "route", "start", "throughput"]
+    names = ["crash", "kernel", "latency", "micro", "route", "start", "throughput"]
     assert SCENARIOS.names() == names
     assert main(["--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names
@@ -96,7 +96,7 @@ def test_an_unknown_scenario_is_bad_usage(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as caught:
         main(["nothing"])
     assert caught.value.code == 2
-    assert "there are kernel, latency" in capsys.readouterr().err
+    assert "there are crash, kernel" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["route", "kernel"])
@@ -110,3 +110,11 @@ def test_the_in_process_scenarios_run(
     assert [line["scenario"] for line in lines] == [name] * 2
     assert all(line["facts"]["ns_per_event"] > 0 for line in lines)
     assert (tmp_path / f"{name}.png").exists()
+
+
+def test_a_time_line_is_drawn(tmp_path: Path) -> None:
+    made = result()
+    made.moments = [Moment(-0.1, 10.0, 1.0, 2.0), Moment(0.0, 0.0, None, None)]
+    assert draw([made], tmp_path / "crash.png")
+    assert (tmp_path / "crash.png").read_bytes().startswith(b"\x89PNG")
+    assert "moments" not in made.line("")
