@@ -224,6 +224,11 @@ class Client:
         gateway.carry_out(gateway.core.on_chunk(1, chunk, world.now_ms))
 
 
+def new_router(program: Program) -> Router:
+    """A router under the keys of `simulate`, so that it makes the same pseudonyms."""
+    return Router(program, HASH_KEY, bytes(32) if program.pseudonymise else None)
+
+
 class Cluster:
     """The engine, its client and its target; `received` is what the target has accepted."""
 
@@ -329,5 +334,5 @@ class Cluster:
             is_event_clock=self.is_event_clock,
             catch_up_ms=self.catch_up_ms,
         )
-        gateway = GatewayCore(name, incarnation, Router(program, HASH_KEY), rules)
+        gateway = GatewayCore(name, incarnation, new_router(program), rules)
         return GatewayNode(world, name, gateway, "gateway", incarnation)

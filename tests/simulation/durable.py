@@ -11,13 +11,13 @@ from collections.abc import Sequence
 
 import msgpack
 import numpy as np
-from tests.simulation.cluster import HASH_KEY, START_MS, Cluster
+from tests.simulation.cluster import START_MS, Cluster, new_router
 from tests.simulation.disk import Crashed, SimulatedFiles
 from tests.simulation.journal_story import keys_of_owner
 from tests.simulation.network import Node, World
 
 from augenblick.binding.kernel import Kernel
-from augenblick.binding.scanning import RECORDS, Router, Source
+from augenblick.binding.scanning import RECORDS, Source
 from augenblick.core.delivery_records import record_key
 from augenblick.core.effects import Append, Confirm, Effect, Send, Snapshot, Stopped
 from augenblick.core.routing import even_ranges, shard_name
@@ -268,7 +268,7 @@ class DurableCluster(Cluster):
 
 def key_groups_of(program: Program, chunks: Sequence[bytes]) -> set[int]:
     """The key groups that have users, asked of a router of its own."""
-    router = Router(program, HASH_KEY)
+    router = new_router(program)
     router.set_table(np.zeros(4096, np.uint16))
     router.clock_event = True
     for chunk in chunks:

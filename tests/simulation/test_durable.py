@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from augenblick.runtime.local import simulate
 PLAN = plain.PLAN.replace(
     "emit: {session: hook}", "emit: {session: hook, metric: {traffic: hook, sales: hook}}"
 )
+PSEUDONYMS = PLAN.replace("plan: sim", "plan: sim\npseudonymise: true")
 SEEDS = 100 if "AUGENBLICK_SIM_SEED" not in os.environ else 1
 EVERYBODY = ("coordinator", "delivery", "gateway-0", "trigger-custom")
 
@@ -39,11 +41,11 @@ def _name(record: dict[str, Any]) -> str:
     return json.dumps([record["kind"], *(record[name] for name in names)], sort_keys=True)
 
 
-def expected_of(events: list[dict[str, object]]) -> set[str]:
+def expected_of(events: list[dict[str, object]], plan: str = PLAN) -> set[str]:
     """What one process makes of the same events in the same order."""
     lines = [json.dumps(event).encode() + b"\n" for event in events]
     emit = ["firing", "session", "metric"]
-    records = simulate(load_plan(PLAN), lines, emit=emit, drain=False)
+    records = simulate(load_plan(plan), lines, emit=emit, drain=False)
     return {_name(one) for one in records if one.get("trigger") != "custom"}
 
 
@@ -78,7 +80,7 @@ def live(program: Program, seed: int) -> DurableCluster:
     # The end is the largest time of its connection, and the last chunk may be all that one has.
     end_ms = max(int(str(event["time"])) for event in events) + 1
     events.append({**events[-1], "event": "view", "id": "e300", "time": end_ms})
-    expected = expected_of(events)
+    expected = expected_of(events, PSEUDONYMS if program.pseudonymise else PLAN)
     world = World(seed, plain.BEGIN_MS + 10_000_000.0)
     crashes = rng.choices(EVERYBODY, k=rng.randrange(4))
     shards = rng.choice((1, 2, 3))
@@ -125,6 +127,15 @@ def test_crashes_of_shards_and_machines_change_nothing(
 ) -> None:
     hurry(monkeypatch)
     live(program, seed)
+
+
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_pseudonyms_stay_the_same_whoever_dies(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
+    cluster = live(compile_plan(load_plan(PSEUDONYMS)), seed)
+    users = {one["user"] for one in cluster.received if one.get("user") is not None}
+    assert users
+    assert all(re.fullmatch("[0-9a-f]{32}", user) for user in users)
 
 
 def test_the_seeds_have_what_they_are_about(
