@@ -233,6 +233,9 @@ shard_start_ms_max: Final = 30_000  # from asking for a shard to its registratio
 status_ended_shards_max: Final = 64  # ended shards whose counts stay in the sums
 status_log_lines_max: Final = 50  # latest warnings shown by `status`
 stop_phase_ms_max: Final = 10_000  # one phase of the orderly stop
+spare_ms_max: Final = 3_000  # for a spare to have taken over; then Ray is asked for a shard
+spare_pause_ms: Final = 10_000  # between two requests for a spare: each takes some seconds' CPU
+spare_standstill_ms: Final = 2_500  # a spare that looked away for so long begins to count anew
 tick_ms: Final = 10  # of every core; a deadline is noticed within that
 
 # ownership of directories

@@ -115,7 +115,7 @@ def test_a_directory_has_one_engine(shop: Serve) -> None:
 def test_a_killed_process_is_replaced_and_the_engine_goes_on(
     shop: Serve, receiver: Receiver, role: str
 ) -> None:
-    shop.wait_for(lambda: shop.ask("/v1/status")["ready"])
+    shop.wait_for(lambda: (s := shop.ask("/v1/status"))["ready"] and s["spares"]["spare-0"]["up"])
     status = shop.ask("/v1/status")
     if role == "coordinator":
         address = _coordinator_address(shop)
@@ -138,7 +138,7 @@ def test_a_killed_process_is_replaced_and_the_engine_goes_on(
     status = shop.wait_for(lambda: (s := shop.ask("/v1/status"))["ready"] and s, 60.0)
     assert status["state_lost"] == {}
     if role == "shards":
-        assert "it recovers the state of its users" in shop.text()
+        assert "spare-0 takes over shard-0" in shop.text()
 
 
 def test_sigterm_delivers_what_has_fired_and_leaves_nothing(

@@ -86,6 +86,10 @@ class EngineProcess:
             from augenblick.actors.shard import ShardShell
 
             return ShardShell(settings, *arguments)
+        if self._role == "spare":
+            from augenblick.actors.spare import SpareShell
+
+            return SpareShell(settings, *arguments)
         if self._role == "gateway":
             from augenblick.actors.gateway import GatewayShell
 
@@ -96,7 +100,7 @@ class EngineProcess:
             from augenblick.actors.coordinator import CoordinatorShell
             from augenblick.actors.shard_starter import ShardStarter
 
-            return CoordinatorShell(settings, incarnation, ShardStarter(settings).start_later)
+            return CoordinatorShell(settings, incarnation, ShardStarter(settings))
         if self._role == "delivery":
             from augenblick.actors.delivery import DeliveryShell
 

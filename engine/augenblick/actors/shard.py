@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from asyncio import Future
+from dataclasses import replace
 
 from augenblick import limits
 from augenblick.actors.link_shell import LOG, LinkShell
@@ -18,7 +19,7 @@ from augenblick.durability.applying import Applying
 from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
 from augenblick.durability.formats.head import Owner
-from augenblick.durability.identity import ShardIdentity, enter
+from augenblick.durability.identity import ShardIdentity, enter, save_identity
 from augenblick.durability.key_file import load_keys_if_any
 from augenblick.durability.stores.none import NoneStore
 from augenblick.errors import StorageError
@@ -29,22 +30,30 @@ _TOUCH_SECONDS = 1.0
 class ShardShell(LinkShell):
     """One shard's process; made inside its event loop, then `start`.
 
-    `is_start`: it is one of those with which the whole engine starts.
+    `is_start`: it is one of those with which the whole engine starts. `lock`: the directory's, held
+    already (by a spare).
     """
 
     core: ShardCore
 
     def __init__(
-        self, settings: ProcessSettings, index: int, incarnation: int, is_start: bool = False
+        self,
+        settings: ProcessSettings,
+        index: int,
+        incarnation: int,
+        is_start: bool = False,
+        lock: DirectoryLock | None = None,
     ) -> None:
         name = shard_name(index)
         directory = settings.data / name
-        self._lock = DirectoryLock(directory)
-        self._lock.take_over()
+        self._lock = lock or DirectoryLock(directory)
+        if lock is None:
+            self._lock.take_over()
         join(directory, Cluster(settings.cluster_id, settings.hash_key))
         identity = ShardIdentity(settings.cluster_id, name, (even_ranges(settings.shards)[index],))
         if settings.durability != "none":
             identity = enter(directory, identity, may_be_new=False)
+        self._directory, self._identity = directory, identity
         epoch = raise_epoch(directory)
         super().__init__(settings, "shard", name, incarnation, epoch)
         self._storage: ShardStorage | None = None
@@ -131,8 +140,22 @@ class ShardShell(LinkShell):
 
     async def _listen(self) -> None:
         self.node.facts = self.core.facts
-        await self.listen()
+        await self._listen_as_before()
         self.core.address = self.address
+
+    async def _listen_as_before(self) -> None:
+        """At the address that gateways know: they find a new owner there without being told. If
+        another process has got that port meanwhile, at a new one, which the table tells them.
+        """
+        try:
+            await self.listen(int(self._identity.address.rpartition(":")[2] or 0))
+        except OSError as error:
+            LOG.warning(
+                "%s: its port %s cannot be used again: %s", self.name, self._identity.address, error
+            )
+            await self.listen()
+        if self._storage is not None and self.address != self._identity.address:
+            save_identity(self._directory, replace(self._identity, address=self.address))
 
     def _on_appended(self, token: int) -> None:
         self.carry_out(self.core.on_appended(token, self.now_ms()))

@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 from augenblick.actors.nodes import Node, living_nodes
 from augenblick.actors.remote import start_process
 from augenblick.config.process import ProcessSettings
+from augenblick.core import spare
 from augenblick.core.placement import ShardPlaces
 from augenblick.core.routing import shard_name
 from augenblick.errors import EngineUnavailable
@@ -85,6 +86,18 @@ class ShardStarter:
             self._places.learn(hosts)
         arguments = (index, incarnation, on_failed)
         threading.Thread(target=self._try_start, args=arguments, daemon=True).start()
+
+    def start_spare(self, incarnation: int) -> None:
+        """Begin to start a spare on this machine, without blocking the caller."""
+        threading.Thread(target=self._try_start_spare, args=(incarnation,), daemon=True).start()
+
+    def _try_start_spare(self, incarnation: int) -> None:
+        name = f"{spare.NAME}-{incarnation}"
+        try:
+            handle = start_process(name, self._settings, "spare", incarnation, restarts=False)
+            ray.get(handle.pid.remote())
+        except Exception as error:
+            LOG.warning("could not start a spare: %s", error)
 
     def _try_start(self, index: int, incarnation: int, on_failed: Callable[[], object]) -> None:
         try:

@@ -14,3 +14,10 @@ Data = Annotated[
     Path, typer.Option(envvar="AUGENBLICK_DATA", help="The engine's directory, for its token.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
+Spares = Annotated[
+    int,
+    typer.Option(
+        envvar="AUGENBLICK_SPARES",
+        help="1: a process that waits to replace a shard within tenths of a second. 0: none.",
+    ),
+]

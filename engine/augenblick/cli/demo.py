@@ -46,6 +46,7 @@ def demo(
             http="127.0.0.1:0",
             clock="event",
             log_level="error",
+            spares=0,
         )
         engine = prepare(options)
         engine.shows_output = False  # the demo shows firings itself

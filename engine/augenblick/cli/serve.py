@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from augenblick.cli._options import Spares
 from augenblick.config.serve import ServeOptions
 from augenblick.errors import AugenblickError, EngineUnavailable
 from augenblick.runtime.launch import prepare
@@ -160,6 +161,7 @@ def serve(
             " Default DATA/pseudonym.key.",
         ),
     ] = None,
+    spares: Spares = 1,
     memory_max: Annotated[
         int,
         typer.Option(
@@ -212,6 +214,7 @@ def serve(
         is_insecure=insecure,
         durability=durability,
         accept_loss=tuple(accept_loss or ()),
+        spares=spares,
         key_file=key_file,
         pseudonym_key_file=pseudonym_key_file,
         catch_up=catch_up,

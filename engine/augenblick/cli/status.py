@@ -88,6 +88,8 @@ def _shards(document: dict[str, Any]) -> Table:
             _counts(one.get("outbox", {})),
             _disk(one.get("storage", {})),
         )
+    for name, one in document.get("spares", {}).items():
+        table.add_row(_up(name, one), "waits to take over" if one["up"] else "-")
     return table
 
 

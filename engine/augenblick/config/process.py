@@ -42,6 +42,7 @@ class ProcessSettings:
     durability: Durability = "none"
     key_file: Path | None = None
     catch_up_ms: int = 0
+    spares: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ServeOptions:
     is_insecure: bool = False
     durability: str | None = None
     accept_loss: tuple[str, ...] = ()
+    spares: int = 1
     key_file: Path | None = None
     pseudonym_key_file: Path | None = None
     catch_up: str = "30s"
@@ -55,6 +56,8 @@ class ServeOptions:
             raise UsageError(f"--shards is 1 to {limits.shards_max}, not {self.shards}")
         if not 1 <= self.gateways <= limits.gateways_max:
             raise UsageError(f"--gateways is 1 to {limits.gateways_max}, not {self.gateways}")
+        if self.spares not in (0, 1):
+            raise UsageError(f"--spares is 0 or 1, not {self.spares}")
         if self.clock not in (None, "wall", "event"):
             raise UsageError(f"--clock is wall or event, not {self.clock!r}")
         if self.durability not in (None, "fsync", "os", "none"):
@@ -104,6 +107,11 @@ class ServeOptions:
     def catch_up_ms(self) -> int:
         """How long the clock stands after a start; raises ValueError for what is no duration."""
         return parse_duration(self.catch_up)
+
+    @property
+    def spares_kept(self) -> int:
+        """Spares take over state, from directories of this machine."""
+        return self.spares if self.store != "none" and self.ray is None else 0
 
     @property
     def is_loopback(self) -> bool:

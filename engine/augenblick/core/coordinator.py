@@ -22,7 +22,7 @@ import msgpack
 from augenblick.core.coordinator_members import Members
 from augenblick.core.coordinator_status import StatusBook
 from augenblick.core.coordinator_stop import StopPlan
-from augenblick.core.effects import Effect, Log, Send, StartShard, Stopped
+from augenblick.core.effects import Effect, Log, Send, StartShard, StartSpare, Stopped
 from augenblick.core.metrics import MetricMerger
 from augenblick.core.outbox import Outbox
 from augenblick.core.routing import even_ranges, shard_name
@@ -40,6 +40,7 @@ class Layout:
     hosts: tuple[str, ...] = ()
     is_event_clock: bool = False
     store: str = "none"
+    spares: int = 0
 
 
 class CoordinatorCore:
@@ -53,7 +54,9 @@ class CoordinatorCore:
         self._program = program
         self._layout = layout
         self._plan_text = plan_text
-        self._members = Members(layout.shards, layout.gateways, layout.hosts, incarnation)
+        self._members = Members(
+            layout.shards, layout.gateways, layout.hosts, incarnation, layout.spares
+        )
         self._merger = MetricMerger(program)
         self._merger.assign(dict(enumerate(even_ranges(layout.shards))))
         self._records = Outbox("delivery", Kind.RECORDS, incarnation)
@@ -117,7 +120,9 @@ class CoordinatorCore:
         return [self._log("warning", f"an unexpected message {kind} of {peer}", now_ms)]
 
     def on_tick(self, now_ms: float) -> list[Effect]:
-        """Ask for shards that stay away; leave a phase of the stop that takes too long."""
+        """Ask for shards and spares that stay away; leave a phase of the stop that takes too
+        long.
+        """
         if not self._started_ms:
             self._started_ms = now_ms
         if self._stop is not None:
@@ -131,6 +136,9 @@ class CoordinatorCore:
             else:
                 text += "; it recovers the state of its users from its directory"
             effects.append(self._log("warning", text, now_ms))
+        spare = self._members.spare_to_start(now_ms)
+        if spare is not None:
+            effects.append(StartSpare(spare))
         return effects
 
     def on_shard_not_started(self, shard: int, incarnation: int, now_ms: float) -> list[Effect]:

@@ -38,12 +38,18 @@ class Members:
     """The members the layout calls for; others (the command line) are peers but no members."""
 
     def __init__(
-        self, shards: int, gateways: int, hosts: tuple[str, ...], first_epoch: int
+        self,
+        shards: int,
+        gateways: int,
+        hosts: tuple[str, ...],
+        first_epoch: int,
+        spares: int = 0,
     ) -> None:
         names = [(shard_name(index), "shard") for index in range(shards)]
         names += [(gateway_name(index), "gateway") for index in range(gateways)]
         names += [(host_name(trigger), "host") for trigger in hosts]
         names.append(("delivery", "delivery"))
+        names += [(f"spare-{index}", "spare") for index in range(spares)]
         self.all = {name: Member(name, role) for name, role in names}
         self.table: RoutingTable | None = None
         self._ranges = even_ranges(shards)
@@ -69,7 +75,8 @@ class Members:
     @property
     def is_ready(self) -> bool:
         """Is everybody there, and does every gateway reach every shard?"""
-        return all(member.is_up for member in self.all.values()) and all(
+        needed = [member for member in self.all.values() if member.role != "spare"]
+        return all(member.is_up for member in needed) and all(
             gateway.status.get("is_ready") for gateway in self.of_role("gateway")
         )
 
@@ -116,6 +123,8 @@ class Members:
         member.address = facts["address"]
         member.epoch = facts.get("epoch", 0)
         member.is_up = True
+        if member.role == "spare":  # others ask nothing of it
+            return ended
         member.asked_ms = 0.0
         if changed or self.table is None:
             self._make_table()
@@ -132,9 +141,10 @@ class Members:
         """(index, incarnation) of the shards to ask for now; each is asked for again after a while.
 
         A shard never seen gets the time of a whole start; one that dies again and again is asked
-        for less and less often.
+        for less and less often. A spare that is there is quicker and needs nobody's word.
         """
         wanted = []
+        has_spare = any(spare.is_up for spare in self.of_role("spare"))
         for index, member in enumerate(self.of_role("shard")):
             if member.is_up:
                 continue
@@ -143,6 +153,8 @@ class Members:
             if member.lost_ms:
                 doubled_ms = limits.shard_lost_ms << min(member.losses - 1, 16)
                 pause_ms = min(doubled_ms, limits.shard_pause_ms_max)
+                if has_spare:
+                    pause_ms = max(pause_ms, limits.spare_ms_max)
             if member.asked_ms:
                 since_ms, pause_ms = member.asked_ms, limits.shard_start_ms_max
             if now_ms - since_ms < pause_ms:
@@ -152,6 +164,20 @@ class Members:
             member.asked_incarnation = max(int(now_ms), known + 1)
             wanted.append((index, member.asked_incarnation))
         return wanted
+
+    def spare_to_start(self, now_ms: float) -> int | None:
+        """The incarnation of the spare to ask for now: once all is well, so that it waits behind
+        the owners of the directories and takes no time from those that are needed more.
+        """
+        if self.table is None or not self.is_ready:
+            return None
+        for spare in self.of_role("spare"):
+            if spare.is_up or (spare.asked_ms and now_ms - spare.asked_ms < limits.spare_pause_ms):
+                continue
+            spare.asked_ms = now_ms
+            spare.asked_incarnation = max(int(now_ms), spare.incarnation + 1)
+            return spare.asked_incarnation
+        return None
 
     def on_not_started(self, index: int, incarnation: int, now_ms: float) -> None:
         """A shard that was asked for will not come (its machine was dead already): as if lost."""

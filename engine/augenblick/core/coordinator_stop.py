@@ -1,4 +1,4 @@
-"""The orderly stop: gateways, then shards, then trigger hosts, then delivery."""
+"""The orderly stop: spares, then gateways, shards, trigger hosts and delivery."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from augenblick.core.coordinator_members import Members
 from augenblick.core.effects import Send
 from augenblick.link.messages import Kind
 
-_PHASES: Final = ("gateway", "shard", "host", "delivery")
+_PHASES: Final = ("spare", "gateway", "shard", "host", "delivery")
 
 
 class StopPlan:

@@ -179,6 +179,20 @@ class StartShard:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSpare:
+    """Ask the runtime for a new spare (coordinator only)."""
+
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillOwner:
+    """End the process that holds this shard's directory (spare only)."""
+
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallCustom:
     """Call the custom class with these columns, then `on_called(token, firings, error, now_ms)`."""
 
@@ -234,6 +248,8 @@ Effect = (
     | PerformTogether
     | StoreDeadLetters
     | StartShard
+    | StartSpare
+    | KillOwner
     | CallCustom
     | EndProcess
     | WakeAt

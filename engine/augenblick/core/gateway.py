@@ -192,6 +192,7 @@ class GatewayCore:
         if shard is None:
             return []
         shard.is_up = True
+        shard.epoch = max(shard.epoch, hello.get("epoch", 0))  # its new owner, before any table
         known = hello.get("gateways", {}).get(self.name, 0)
         if known > self.incarnation and not self._events:  # the machine's clock was set back
             self.incarnation = known + 1
@@ -412,7 +413,7 @@ class GatewayCore:
         for route in table.shards:
             shard = self._shards.setdefault(route.index, ShardQueue(route.index, self._router))
             self._shard_by_peer[shard.peer] = shard
-            shard.epoch = route.epoch
+            shard.epoch = max(shard.epoch, route.epoch)
             effects += _dial(route.name, route.address, route.incarnation)
             if shard.is_blocked:
                 effects += shard.resend()

@@ -6,6 +6,7 @@ ends, however it ends), write the epoch + 1 durably, only then serve.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -44,9 +45,17 @@ class DirectoryLock:
             os.close(descriptor)
             text = f"{self._path.parent} is in use by another process"
             raise DirectoryLocked(f"{text} (pid {owner})" if owner else text) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
+        self._hold(descriptor)
+
+    def wait(self) -> None:
+        """Take it as soon as its owner has ended, however long that takes; blocks its thread."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            text = os.strerror(error.errno or 0)
+            raise StorageError(f"cannot wait for {self._path}: {text}") from error
+        self._hold(descriptor)
 
     def take_over(self) -> None:
         """Take it from an owner that has gone or is going; one that gives no sign of life is
@@ -64,10 +73,16 @@ class DirectoryLock:
                     raise
                 silent_seconds = time.time() - self._path.stat().st_mtime
                 if silent_seconds > limits.lock_patience_seconds:
-                    self._kill_owner()
+                    self.kill_owner()
                 time.sleep(limits.lock_poll_seconds)
             else:
                 return
+
+    def last_sign(self) -> int | None:
+        """A number that changes with each sign of life of the owner; None: no such file."""
+        with contextlib.suppress(OSError):
+            return self._path.stat().st_mtime_ns
+        return None
 
     def touch(self) -> None:
         """A sign of life; the owner gives one at least every second."""
@@ -79,18 +94,37 @@ class DirectoryLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _kill_owner(self) -> None:
-        """The pid in the file is the holder's: it is written under the lock, which is still
-        held.
+    def kill_owner(self) -> None:
+        """End the process that holds the lock, if it is still held.
+
+        The pid in the file is the holder's: it is written under the lock. What is signalled is the
+        process that had this pid while the lock was still held, never a later one of that number.
         """
-        text = self._path.read_text(encoding="ascii", errors="replace").strip()
-        if text.isdigit() and int(text) != os.getpid():
+        with contextlib.suppress(OSError):
+            text = self._path.read_text(encoding="ascii", errors="replace").strip()
+            if not text.isdigit() or int(text) == os.getpid():
+                return
+            process = os.pidfd_open(int(text))
             try:
-                os.kill(int(text), signal.SIGKILL)
-            except ProcessLookupError:
-                return
-            except PermissionError:
-                return
+                if self._is_held_by(text):
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
+            finally:
+                os.close(process)
+
+    def _is_held_by(self, pid: str) -> bool:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.read(descriptor, 32).decode("ascii", "replace").strip() == pid
+        finally:
+            os.close(descriptor)
+        return False
+
+    def _hold(self, descriptor: int) -> None:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
 
 
 def raise_epoch(directory: Path) -> int:

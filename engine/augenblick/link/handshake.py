@@ -119,8 +119,8 @@ class Handshake:
             raise AuthenticationFailed(f"a link peer of another cluster, {hello['cluster']}")
         if self._expected is not None and hello["name"] != self._expected:
             raise AuthenticationFailed(f"{hello['name']!r} answers where {self._expected!r} should")
-        if self._expected_incarnation not in (0, hello["incarnation"]):
-            raise AuthenticationFailed(f"{hello['name']!r} answers with another incarnation")
+        if hello["incarnation"] < self._expected_incarnation:
+            raise AuthenticationFailed(f"{hello['name']!r} answers with an old incarnation")
         return hello
 
     def _proof(self) -> Message:

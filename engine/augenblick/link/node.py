@@ -78,10 +78,17 @@ class LinkNode:
         return f"{name[0]}:{name[1]}"
 
     def connect(self, peer: str, address: str, incarnation: int = 0) -> None:
-        """Keep a connection to this peer open, dialling again with a growing, jittered pause."""
+        """Keep a connection to this peer open, dialling again with a growing, jittered pause.
+
+        `incarnation`: the oldest that may answer.
+        """
         known = self._dials.get(peer)
         if known is not None:
             if known[:2] == (address, incarnation):
+                return
+            current = self._open.get(peer)
+            if known[0] == address and current is not None and current.incarnation >= incarnation:
+                self._dials[peer] = (address, incarnation, known[2])
                 return
             self.disconnect(peer)
         task = self._loop.create_task(self._dial(peer, address, incarnation))

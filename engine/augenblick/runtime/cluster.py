@@ -232,6 +232,7 @@ class Engine:
             home_resource="" if options.ray is None else f"node:{host}",
             shard_resource=options.shard_resource,
             durability=options.store,
+            spares=options.spares_kept,
             key_file=None if options.key_file is None else options.key_file.absolute(),
             catch_up_ms=options.catch_up_ms,
         )

@@ -6,7 +6,7 @@ from tests.unit.core.programs import code, metric, metric_trigger, with_metrics
 
 from augenblick import limits
 from augenblick.core.coordinator import CoordinatorCore, Layout
-from augenblick.core.effects import Effect, Send, StartShard, Stopped
+from augenblick.core.effects import Effect, Send, StartShard, StartSpare, Stopped
 from augenblick.core.routing import RoutingTable
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Op
@@ -130,6 +130,50 @@ def test_a_shard_that_could_not_be_started_is_asked_for_again_soon_then_later() 
     _join(core, "shard-1", incarnation=first.incarnation, epoch=2)
     core.on_shard_not_started(1, first.incarnation, now_ms)
     assert core.on_tick(now_ms + 60_000.0) == []
+
+
+def _with_spare() -> CoordinatorCore:
+    core = CoordinatorCore(PROGRAM, Layout(shards=2, gateways=1, spares=1), incarnation=1000)
+    for name in ALL:
+        _join(core, name)
+    status = msgpack.packb({"is_ready": True})
+    assert core.on_tick(1.0) == []  # not yet: the gateway does not reach everybody
+    core.on_message("gateway-0", Kind.HEARTBEAT, {}, status, 1.0)
+    return core
+
+
+def test_a_spare_is_asked_for_once_all_is_well_and_after_it_has_become_a_shard() -> None:
+    core = _with_spare()
+    assert core.on_tick(50_000.0) == [StartSpare(50_000)]
+    assert core.on_tick(50_000.0 + limits.spare_pause_ms - 1) == []
+    assert core.on_tick(50_000.0 + limits.spare_pause_ms) == [StartSpare(60_000)]
+    _join(core, "spare-0", incarnation=60_000)
+    assert core.on_tick(90_000.0) == []
+    status = _ask(core, "GET", "/v1/status")[1]
+    assert status["spares"]["spare-0"]["up"]
+    core.on_peer_lost("shard-0", 100_000.0)
+    assert core.on_tick(100_000.0 + limits.spare_ms_max - 1) == []  # the spare is quicker
+    core.on_peer_lost("spare-0", 100_100.0)
+    _join(core, "shard-0", incarnation=100_100, epoch=2)
+    core.on_message("gateway-0", Kind.HEARTBEAT, {}, msgpack.packb({"is_ready": True}), 100_200.0)
+    assert core.on_tick(100_300.0) == [StartSpare(100_300)]
+
+
+def test_ray_is_asked_when_the_spare_does_not_take_over() -> None:
+    core = _with_spare()
+    core.on_tick(50_000.0)
+    _join(core, "spare-0", incarnation=50_000)
+    core.on_peer_lost("shard-0", 100_000.0)
+    effects = core.on_tick(100_000.0 + limits.spare_ms_max)
+    assert isinstance(effects[0], StartShard)
+
+
+def test_a_spare_is_stopped_before_everybody_whom_it_would_replace() -> None:
+    core = _with_spare()
+    _join(core, "spare-0", incarnation=50_000)
+    assert core.on_stop(60_000.0) == [Send("spare-0", Kind.STOP)]
+    [stop] = core.on_message("spare-0", Kind.STOPPED, {"name": "spare-0"}, b"", 60_001.0)
+    assert stop == Send("gateway-0", Kind.STOP)
 
 
 def test_a_shard_that_comes_back_at_once_is_not_replaced() -> None:

@@ -252,6 +252,17 @@ def test_an_old_epoch_waits_for_the_new_table(gateway):
     assert again[0].payload == sent.payload
 
 
+def test_a_new_owner_is_followed_before_any_table(gateway):
+    shard, user = 0, user_of_shard(0)
+    gateway.send(1, user, ack=b"a")
+    gateway.core.on_peer_lost(f"shard-{shard}", NOW)
+    [again] = batches(gateway.connect(f"shard-{shard}", epoch=9))
+    assert again.header["epoch"] == 9
+    gateway.message("coordinator", Kind.TABLE, **table(epoch=2, shard_epoch=1))
+    [later] = batches(gateway.send(1, user, ack=b"b"))
+    assert later.header["epoch"] == 9  # a table of before knows less
+
+
 def test_a_shard_without_address_is_not_dialled(gateway):
     effects = gateway.message("coordinator", Kind.TABLE, **table(epoch=2, addresses=False))
     assert Disconnect("shard-0") in effects

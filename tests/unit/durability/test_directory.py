@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -65,6 +66,52 @@ def test_an_owner_that_gives_signs_of_life_keeps_its_directory(
     assert process.is_alive()
     process.kill()
     process.join()
+
+
+def test_who_waits_for_a_directory_has_it_when_its_owner_ends(tmp_path: Path) -> None:
+    process = _holder(tmp_path)
+    lock = DirectoryLock(tmp_path)
+    waiting = threading.Thread(target=lock.wait, daemon=True)
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    os.kill(process.pid or 0, signal.SIGSTOP)  # a stopped owner keeps it
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    began = time.monotonic()
+    DirectoryLock(tmp_path).kill_owner()
+    waiting.join(5)
+    assert not waiting.is_alive()
+    assert time.monotonic() - began < 1.0
+    process.join(5)
+    assert process.exitcode == -signal.SIGKILL
+    with pytest.raises(DirectoryLocked, match=f"pid {os.getpid()}"):
+        DirectoryLock(tmp_path).take()
+    lock.release()
+
+
+def test_nobody_is_ended_whose_lock_is_free(tmp_path: Path) -> None:
+    process = _holder(tmp_path / "held")
+    (tmp_path / "free").mkdir()
+    (tmp_path / "free" / "lock").write_text(f"{process.pid}\n")  # it had this one before
+    DirectoryLock(tmp_path / "free").kill_owner()
+    time.sleep(0.1)
+    assert process.is_alive()
+    process.kill()
+    process.join()
+
+
+def test_signs_of_life_differ(tmp_path: Path) -> None:
+    lock = DirectoryLock(tmp_path)
+    assert lock.last_sign() is None
+    lock.take()
+    first = lock.last_sign()
+    time.sleep(0.02)
+    lock.touch()
+    assert lock.last_sign() != first
+    lock.release()
+    with pytest.raises(StorageError, match="cannot wait"):
+        DirectoryLock(tmp_path / "nowhere").wait()
 
 
 def test_the_epoch_only_rises(tmp_path: Path) -> None:

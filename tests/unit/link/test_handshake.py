@@ -36,6 +36,13 @@ def test_both_ends_prove_themselves() -> None:
     assert (listener.peer["name"], listener.peer["note"]) == ("gateway-0", [1, 2])
 
 
+def test_a_newer_incarnation_may_answer() -> None:
+    dialler, listener = _pair(expected="shard-1", expected_incarnation=8)
+    _run(dialler, listener)
+    assert dialler.peer is not None
+    assert dialler.peer["incarnation"] == 9
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -43,7 +50,7 @@ def test_both_ends_prove_themselves() -> None:
         {"key_b": link_key(b"other")},
         {"b": replace(B, cluster="c2")},
         {"expected": "shard-2"},
-        {"expected": "shard-1", "expected_incarnation": 8},
+        {"expected": "shard-1", "expected_incarnation": 10},
     ],
 )
 def test_who_does_not_hold_the_secret_or_is_somebody_else_is_refused(options: dict) -> None:
