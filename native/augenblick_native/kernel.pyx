@@ -272,6 +272,10 @@ cdef class Kernel:
         free_group(&self.machine, &self.machine.groups[key_group])
         self.machine.earliest[key_group] = NEVER_MS
 
+    def limit_memory(self, int64_t memory_bytes_max):
+        """From now on new users are refused once records hold so many bytes; 0: never."""
+        self.machine.memory_bytes_max = memory_bytes_max
+
     def prepare(self):
         """Have memory ready that is soon to be needed; may run on a thread of its own beside the
         other calls, but not beside itself."""

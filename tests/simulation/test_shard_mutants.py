@@ -1,12 +1,13 @@
 """Planted mistakes in journal, checkpoint and recovery of a shard: some seed has to find each."""
 
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
 import pytest
-from tests.unit.core.test_shard_replay import hurry, same, story_program
+from tests.unit.core.test_shard_replay import FULL_bytes, full, hurry, same, story_program
 
 from augenblick.binding.kernel import Kernel
 from augenblick.core import shard, shard_replay
@@ -122,6 +123,18 @@ def _letters_begin_anew(monkeypatch: Patch) -> None:
     monkeypatch.setattr(ShardReplay, "restore", forgetful)
 
 
+def _decides_anew(monkeypatch: Patch) -> None:
+    """A replay looks at its own memory."""
+    full(monkeypatch)
+    monkeypatch.setattr(Kernel, "refuse_users", _refuse_by_memory)
+
+
+def _refuse_by_memory(self: Kernel, is_full: bool) -> None:
+    is_replay = sys._getframe(1).f_code.co_name == "_on_batch"
+    is_full = self.memory_bytes >= FULL_bytes if is_replay else is_full
+    self._native.limit_memory(1 if is_full else 0)
+
+
 def _starts_unnoticed(monkeypatch: Patch) -> None:
     on_record = ShardReplay._on_shard_record
 
@@ -160,6 +173,7 @@ def _all_groups(self: ShardReplay, position: int) -> bytes:
         pytest.param(_letters_begin_anew, id="letters-begin-anew"),
         pytest.param(_instead(LateTimers, "restore", _forgotten), id="late-timers-not-restored"),
         pytest.param(_starts_unnoticed, id="start-not-recorded"),
+        pytest.param(_decides_anew, id="users-decided-anew"),
     ],
 )
 def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch], None]) -> None:

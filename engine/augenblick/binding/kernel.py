@@ -49,7 +49,8 @@ class Kernel:
 
     `emit_sessions`, `emit_windows`: make records of all of them, not just those the plan emits.
     `stamp_ingest`: the event clock, `fired_at` is the ingest time of what released a record; else
-    it is the `now_ms` of the call.
+    it is the `now_ms` of the call. `memory_bytes_max`: above it new users are refused (0: never),
+    looked at before each event, or where `decide_users` is called, by that alone.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Kernel:
             stamp_ingest=stamp_ingest,
         )
         self._maker = RecordMaker(program)
+        self.memory_bytes_max = memory_bytes_max
         self._source = source
         self.letters_made = 0  # numbers them: to be set where a journal is replayed
 
@@ -86,6 +88,18 @@ class Kernel:
         return self._outputs(
             self._native.apply(stream, gateway, incarnation, cap_watermark_ms, now_ms)
         )
+
+    def decide_users(self) -> bool:
+        """Are new users refused in the calls that follow, because memory is full? What a replay
+        has to be told, since its records may take more or less memory.
+        """
+        is_full = 0 < self.memory_bytes_max <= self.memory_bytes
+        self.refuse_users(is_full)
+        return is_full
+
+    def refuse_users(self, is_full: bool) -> None:
+        """As `decide_users` decided it."""
+        self._native.limit_memory(1 if is_full else 0)
 
     def advance(self, watermark_ms: int, now_ms: int) -> Outputs:
         """Move every key group's clock forward; everything that is due happens."""

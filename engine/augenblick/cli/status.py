@@ -84,13 +84,23 @@ def _shards(document: dict[str, Any]) -> Table:
             f"{one.get('key_groups', 0):,}",
             f"{one.get('users', 0):,}",
             f"{one.get('events_per_s', 0):,.0f}",
-            f"{one.get('memory_bytes', 0) / 2**20:,.1f} MiB",
+            _memory(one),
             _counts(one.get("outbox", {})),
             _disk(one.get("storage", {})),
         )
     for name, one in document.get("spares", {}).items():
         table.add_row(_up(name, one), "waits to take over" if one["up"] else "-")
     return table
+
+
+def _memory(one: dict[str, Any]) -> str:
+    """What the users of a shard take, of what they may."""
+    used, most = one.get("memory_bytes", 0), one.get("memory_bytes_max", 0)
+    text = f"{used / 2**20:,.1f} MiB"
+    if not most:
+        return text
+    text += f" of {most / 2**20:,.0f}"
+    return f"{text}, FULL" if used >= most else text
 
 
 def _disk(storage: dict[str, Any]) -> str:

@@ -256,16 +256,16 @@ class ShardCore:
     ) -> list[Effect]:
         self._panes.on_stream(payload)
         kernel, seq = self._kernel, header["seq"]
-        before_ms, cap_ms = kernel.clock_ms, self._clocks.cap_ms(peer)
+        cap_ms, is_full = self._clocks.cap_ms(peer), kernel.decide_users()
+        call = {"cap_ms": cap_ms, "clock_ms": kernel.clock_ms, "now_ms": now_ms}
         outputs = kernel.apply(payload, number, header["incarnation"], cap_ms, now_ms)
         is_new |= self._late.after(outputs, kernel.clock_ms, now_ms)
         self._clocks.on_batch(peer, header)
-        size = len(payload)
-        if size == _MARK_bytes and not (is_new or self._pending or outputs):
+        if (size := len(payload)) == _MARK_bytes and not (is_new or self._pending or outputs):
             return [Send(peer, Kind.BATCH_ACK, {"seq": seq})]
         received_us = header.get("received_us", 0)
         pending = Pending(outputs, kernel.clock_ms, peer, seq, received_us, size)
-        parts = batch_parts(header, payload, cap_ms=cap_ms, clock_ms=before_ms, now_ms=now_ms)
+        parts = batch_parts(header, payload, **call, is_full=is_full)
         return [self._append(pending, parts)]
 
     def on_appended(self, token: int, now_ms: float) -> list[Effect]:
@@ -343,8 +343,8 @@ class ShardCore:
             "epoch": self.epoch,
             "address": self.address,
         }
-        register = Send("coordinator", Kind.REGISTER, facts)
-        return [register, *self._panes.resend(self._durable_clock_ms)]
+        panes = self._panes.resend(self._durable_clock_ms)
+        return [Send("coordinator", Kind.REGISTER, facts), *panes]
 
     def _advance(self, now_ms: float, is_heartbeat: bool) -> list[Effect]:
         """Move the clock on; what it did is a record, and so is the clock itself before others

@@ -15,6 +15,16 @@ class ShardKernel(Protocol):
 
     letters_made: int
 
+    @property
+    def memory_bytes_max(self) -> int:
+        """Above it new users are refused; 0: never."""
+
+    def decide_users(self) -> bool:
+        """Are new users refused in the calls that follow? To be told to a replay."""
+
+    def refuse_users(self, is_full: bool) -> None:
+        """As it was decided."""
+
     def apply(
         self,
         stream: bytes | memoryview,

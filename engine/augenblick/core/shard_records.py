@@ -6,7 +6,8 @@ Little endian. The header has `kind`, and with it:
 
 - `batch`: what a gateway sent. `seq gateway incarnation watermark_ms is_running` of its header,
   `cap_ms` and `now_ms` of the kernel's call, `clock_ms`: the kernel's clock before it, which marks
-  may have moved that had no other effect and no record. The payload is the stream.
+  may have moved that had no other effect and no record; `is_full`: new users were refused. The
+  payload is the stream.
 - `advance`: the clock moved to `watermark_ms`, at `now_ms`.
 - `outcomes`: final outcomes; the payload has `records` (keys) and `letters` (ids).
 - `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
@@ -61,6 +62,7 @@ def batch_parts(
     cap_ms: int,
     clock_ms: int,
     now_ms: int,
+    is_full: bool = False,
 ) -> tuple[bytes | memoryview, ...]:
     """The record of a gateway's batch."""
     kept = {
@@ -74,6 +76,8 @@ def batch_parts(
         "clock_ms": clock_ms,
         "now_ms": now_ms,
     }
+    if is_full:
+        kept["is_full"] = True
     return record_parts(kept, payload)
 
 

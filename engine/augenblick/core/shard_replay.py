@@ -131,6 +131,7 @@ class ShardReplay:
         moved = Outputs()
         if header["clock_ms"] > kernel.clock_ms:  # by marks that had no record
             moved = kernel.advance(header["clock_ms"], now_ms)
+        kernel.refuse_users(header.get("is_full", False))
         call = (number, header["incarnation"], header["cap_ms"], now_ms)
         if is_old:
             kernel.apply_some(payload, *call, self._mask_at(position))

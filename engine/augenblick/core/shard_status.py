@@ -61,6 +61,7 @@ class ShardCounters:
             "key_groups": self.key_groups,
             "users": kernel.users,
             "memory_bytes": kernel.memory_bytes,
+            "memory_bytes_max": kernel.memory_bytes_max,
             "events_per_s": round(self._events_per_s, 1),
             "counters": {
                 name: count - self._replayed.get(name, 0) for name, count in counters.items()

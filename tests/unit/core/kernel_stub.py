@@ -32,6 +32,13 @@ class StubKernel:
         self.events = 0
         self.seen: set[str] = set()
         self.letters_made = 0
+        self.memory_bytes_max = 0
+
+    def decide_users(self) -> bool:
+        return False
+
+    def refuse_users(self, is_full: bool) -> None:
+        self.calls.append(("refuse", is_full))
 
     @property
     def users(self) -> int:

@@ -26,6 +26,7 @@ from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
 
 USERS = [f"user-{number}" for number in range(10)]
+MEMORY_bytes_max = 0  # of a story's shard
 UNITS = sorted({group_of(user) for user in USERS})
 BEGIN_MS = 1_700_000_000_000
 OWNER = Owner("c", "shard-0")
@@ -39,7 +40,7 @@ class Owned:
     def __init__(
         self, program: Program, disk: SimulatedFiles, epoch: int, is_start: bool = False
     ) -> None:
-        self.kernel = Kernel(program, source="shard-0")
+        self.kernel = Kernel(program, source="shard-0", memory_bytes_max=MEMORY_bytes_max)
         self.core = ShardCore(
             program, self.kernel, index=0, incarnation=epoch, epoch=epoch, is_start=is_start
         )

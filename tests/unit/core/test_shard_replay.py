@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import msgpack
 import pytest
 from tests.simulation.test_cluster import PLAN
+from tests.unit.core import shard_story
 from tests.unit.core.shard_story import BEGIN_MS, UNITS, Owned, ShardStory
-from tests.unit.native.kernels import event, mark
+from tests.unit.native.kernels import event, key_of, mark
 
 from augenblick import limits
+from augenblick.binding.kernel import Kernel
 from augenblick.core.effects import Append
 from augenblick.link.messages import Kind
 from augenblick.plan.compiler import compile_plan
@@ -149,3 +152,40 @@ def test_after_an_orderly_stop_nothing_is_replayed(
     replay = story.successor().replay
     assert replay.progress()["events"] == 0
     assert replay.restored == len(UNITS)
+
+
+FULL_bytes = 3_000  # of the ten users' 6,000 to 15,000
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory for some of the users."""
+    hurry(monkeypatch)
+    monkeypatch.setattr(shard_story, "MEMORY_bytes_max", FULL_bytes)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_full_memory_refuses_the_same_users_again(
+    program: Program, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(monkeypatch)
+    story, successor = same(program, seed)
+    sent = [one for one in story.owner.sent if one.kind == Kind.DEAD_LETTERS]
+    letters = [letter for one in sent for letter in msgpack.unpackb(one.payload)]
+    letters += successor.replay.letters.values()
+    assert any(letter["reason"] == "users_full" for letter in letters)
+
+
+def test_the_limit_of_memory_is_looked_at_before_a_batch(program: Program) -> None:
+    kernel = Kernel(program, memory_bytes_max=1)
+    users = [event(BEGIN_MS, user, "view", number=1, key=key_of(user)) for user in ("ann", "bob")]
+    assert not kernel.decide_users()
+    kernel.apply(mark(BEGIN_MS) + users[0], 0, 1, 2**63 - 1, 0)
+    assert kernel.decide_users()
+    known = event(BEGIN_MS + 1, "ann", "view", number=2)
+    made = kernel.apply(mark(BEGIN_MS) + known + users[1], 0, 1, 2**63 - 1, 0)
+    assert [one["reason"] for one in made.dead_letters] == ["users_full"]
+    assert (kernel.users, kernel.counters()["events"]) == (1, 2)
+    kernel.refuse_users(False)
+    again = event(BEGIN_MS + 2, "bob", "view", number=2)
+    assert kernel.apply(mark(BEGIN_MS) + again, 0, 1, 2**63 - 1, 0).dead_letters == []
+    assert kernel.users == 2
