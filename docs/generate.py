@@ -214,7 +214,7 @@ AGGREGATE_EXAMPLES = {
 }
 COST_WINDOWS = (
     "session", "lifetime", "{since: buy}", "{tumbling: 1h}", "{hopping: 1h, every: 5m}",
-    "{sliding: 1h}",
+    "{calendar: day}", "{sliding: 1h}",
 )  # fmt: skip
 AGGREGATES_TEXT = f"""\
 What each gives `over: lifetime` (`rate` over the last 60 s), read 40 s after the epoch, after

@@ -6,10 +6,13 @@ from libc.string cimport memcpy
 from augenblick_native.aggregates.fixed cimport FIXED_STATE_BYTES_MAX, fixed_merge
 from augenblick_native.entries cimport entries_drop, entries_next_ms, entries_result
 from augenblick_native.layout cimport (
-    has_pane, header_bytes, header_of, is_closed, pane_for, read_panes,
+    has_pane, header_bytes, header_of, is_closed, is_windowed, pane_for, pane_start, read_panes,
+    window_end, window_start,
 )
 from augenblick_native.machine cimport COUNT_STATE_FULL, floor_to, plus
-from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_SESSION, WINDOW_TUMBLING
+from augenblick_native.program cimport (
+    WINDOW_CALENDAR, WINDOW_HOPPING, WINDOW_SESSION, WINDOW_TUMBLING,
+)
 from augenblick_native.record cimport (
     cell_at, narrow, next_cell, payload, payload_bytes, remove_cell,
 )
@@ -31,18 +34,23 @@ cdef bint purge_window(
     if rule.stride:
         while at < end:
             memcpy(&start_ms, data + at, 8)
-            if plus(start_ms, rule.size_ms) > end_ms:
+            if window_end(rule, start_ms) > end_ms:
                 break
             at += stride
         if at > header:
             narrow(machine.keeper.user, offset, header, at - header)
-    elif rule.is_sketch:
-        sketches_drop(machine, rule, offset, NO_TIME_MS, plus(end_ms, -rule.size_ms))
     else:
-        # A pane [p, p + pane) is over iff p + size <= end: the last such pane starts at floor(end -
-        # size).
-        start_ms = floor_to(plus(end_ms, -rule.size_ms), rule.pane_ms)
-        entries_drop(machine, offset, header, NO_TIME_MS, plus(start_ms, rule.pane_ms - 1))
+        # A pane [p, p + pane) is over iff its window ends by then: the last such pane starts at
+        # floor(end - size).
+        if rule.window == WINDOW_CALENDAR:
+            start_ms = pane_start(rule, end_ms) - 1
+        else:
+            start_ms = floor_to(plus(end_ms, -rule.size_ms), rule.pane_ms)
+            start_ms = plus(start_ms, rule.pane_ms - 1)
+        if rule.is_sketch:
+            sketches_drop(machine, rule, offset, NO_TIME_MS, start_ms)
+        else:
+            entries_drop(machine, offset, header, NO_TIME_MS, start_ms)
     if payload_bytes(machine.keeper.user, offset) == header:
         remove_cell(machine.keeper.user, offset)
         return True
@@ -147,7 +155,7 @@ cdef int64_t next_end_ms(Machine* machine, const FeatureRule* rule, uint32_t off
         return NEVER_MS
     if rule.window == WINDOW_HOPPING:
         return header_of(machine, offset)[0]
-    if rule.window != WINDOW_TUMBLING:
+    if not is_windowed(rule):
         return NEVER_MS
     if rule.stride:
         if payload_bytes(machine.keeper.user, offset) == 0:
@@ -161,15 +169,15 @@ cdef int64_t next_end_ms(Machine* machine, const FeatureRule* rule, uint32_t off
         start_ms = entries_next_ms(machine, offset, 0, NO_TIME_MS)
         if start_ms == NEVER_MS:
             return NEVER_MS
-        start_ms = floor_to(start_ms, rule.size_ms)
-    return plus(start_ms, rule.size_ms)
+        start_ms = pane_start(rule, start_ms)
+    return window_end(rule, start_ms)
 
 
 cdef bint close_window(
     Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t end_ms, Value* value
 ) noexcept nogil:
     cdef uint32_t header = header_bytes(rule)
-    cdef int64_t start_ms = end_ms - rule.size_ms
+    cdef int64_t start_ms = window_start(rule, end_ms)
     if rule.stride:
         value[0] = read_panes(machine, rule, offset, start_ms, end_ms - 1, end_ms)
         # A pane exists only once an event came into it; hopping may have none in this very window.

@@ -8,6 +8,7 @@ from libc.stdint cimport uint32_t
 from augenblick_native.buffer cimport pack_array, pack_nil, pack_str, put_bytes
 from augenblick_native.closing cimport close_window, drop_session, next_end_ms, purge_window
 from augenblick_native.firing cimport Membership, fire_match, new_row, put_row
+from augenblick_native.layout cimport is_windowed, window_start
 from augenblick_native.listing cimport arm_user, keep_until
 from augenblick_native.machine cimport (
     COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
@@ -20,9 +21,7 @@ from augenblick_native.partials cimport last_hopeless_ms, sweep_partials
 from augenblick_native.pattern cimport (
     next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
 )
-from augenblick_native.program cimport (
-    OPERAND_NONE, WINDOW_HOPPING, WINDOW_TUMBLING, FeatureRule, TriggerRule,
-)
+from augenblick_native.program cimport OPERAND_NONE, FeatureRule, TriggerRule
 from augenblick_native.record cimport (
     cell_at, first_cell, free_record, group_data, payload, shrink,
 )
@@ -183,10 +182,7 @@ cdef void tidy_user(Machine* machine, int64_t at_ms) noexcept nogil:
         slot = &machine.slots[cell_at(machine.keeper.user, offset).slot]
         if slot.kind == SLOT_KIND_FEATURE:
             rule = &machine.plan.features[slot.index]
-            if (
-                not rule.emitted
-                and (rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING)
-            ):
+            if not rule.emitted and is_windowed(rule):
                 size = machine.keeper.user.size
                 purge_window(machine, rule, offset, at_ms - 1)
                 if machine.keeper.user.size != size:
@@ -202,7 +198,7 @@ cdef void emit_window(Machine* machine, const Due* due) noexcept nogil:
     if close_window(machine, rule, due.offset, due.instant_ms, &value):
         row.kind = ROW_WINDOW
         row.rule = due.index
-        row.start_ms = due.instant_ms - rule.size_ms
+        row.start_ms = window_start(rule, due.instant_ms)
         row.end_ms = due.instant_ms
         row.time_ms = due.instant_ms
         pack_array(&machine.bodies, 3)

@@ -15,6 +15,7 @@ from augenblick_native.batch cimport (
 )
 from augenblick_native.buffer cimport buffer_free
 from augenblick_native.groups cimport free_group
+from augenblick_native.layout cimport is_windowed
 from augenblick_native.machine cimport (
     COUNTERS, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
     SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
@@ -26,7 +27,7 @@ from augenblick_native.msgpack cimport Value
 from augenblick_native.panes cimport METRIC_GROUPS_MAX
 from augenblick_native.pattern cimport ABSENCE_VALUES_MAX, WAITING_MAX
 from augenblick_native.prints cimport PRINTS_MAX
-from augenblick_native.program cimport WINDOW_HOPPING, WINDOW_TUMBLING
+
 from augenblick_native.record cimport RECORD_BYTES_MAX
 from augenblick_native.snapshot cimport read_snapshot, write_snapshot
 from augenblick_native.state cimport KEY_GROUP_BYTES, KEY_GROUPS, NEVER_MS, NO_TIME_MS, KeyGroup
@@ -143,7 +144,7 @@ cdef class Kernel:
             event.selected = <uint32_t*>(event.groups + self.program.plan.field_count + 1)
         if emit_windows:
             for depth in range(self.program.plan.feature_count):
-                if self.program.plan.features[depth].window in (WINDOW_TUMBLING, WINDOW_HOPPING):
+                if is_windowed(&self.program.plan.features[depth]):
                     self.program.plan.features[depth].emitted = True
         self._make_slots()
 

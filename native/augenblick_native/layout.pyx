@@ -1,9 +1,33 @@
 # cython: language_level=3
 """The panes of fixed aggregates inside a feature's cell: {key, state} in order of key."""
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from augenblick_native.aggregates.fixed cimport FIXED_STATE_BYTES_MAX, fixed_merge, fixed_result
+from augenblick_native.program cimport CalendarRun
 from augenblick_native.record cimport payload_bytes, widen
+
+cdef int64_t INSTANT_MS_MAX = 1 << 60
+
+
+cdef int64_t calendar_start(
+    const Calendar* calendar, int64_t at_ms, int64_t* length_ms
+) noexcept nogil:
+    cdef uint32_t low = 0
+    cdef uint32_t high = calendar.count - 1
+    cdef uint32_t middle
+    cdef const CalendarRun* run
+    while low < high:                   # the last run that begins at or before the instant
+        middle = (low + high + 1) // 2
+        if calendar.runs[middle].start_ms <= at_ms:
+            low = middle
+        else:
+            high = middle - 1
+    run = &calendar.runs[low]
+    length_ms[0] = run.step_ms
+    # far from any event, at the ends of time, a window needs no exact start
+    at_ms = min(max(at_ms, -INSTANT_MS_MAX), INSTANT_MS_MAX)
+    return run.start_ms + floor_to(at_ms - run.start_ms, run.step_ms)
 
 
 # The state of the pane with this key, made in order if need be.  NULL: full.

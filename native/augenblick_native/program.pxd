@@ -34,6 +34,7 @@ cdef enum Window:
     WINDOW_SESSION
     WINDOW_TUMBLING
     WINDOW_HOPPING
+    WINDOW_CALENDAR
     WINDOW_SLIDING
     WINDOW_LIFETIME
     WINDOW_SINCE
@@ -113,6 +114,16 @@ cdef struct FieldRule:
 cdef struct SelectorRule:
     int32_t code                # where-condition or -1
 
+# Windows of a calendar: from start_ms on one every step_ms, until the next run begins.  The first
+# and the last run go on without end.
+cdef struct CalendarRun:
+    int64_t start_ms
+    int64_t step_ms
+
+cdef struct Calendar:
+    const CalendarRun* runs
+    uint32_t count
+
 cdef struct FeatureRule:
     Text name
     Text version
@@ -135,6 +146,7 @@ cdef struct FeatureRule:
     uint16_t stride             # bytes of a fixed aggregate's state; 0 for entries and sketches
     bint is_sketch              # its panes hold sketches; a sliding one keeps entries
     double option               # half-life in ms, or q
+    const Calendar* calendar    # of calendar windows
 
 cdef struct SegmentRule:
     Text name
@@ -242,6 +254,7 @@ cdef struct Plan:
     const uint8_t* selector_names   # [selector][event id + the unknown row]: named there
     uint32_t feature_count
     FeatureRule* features
+    Calendar* calendars
     uint32_t segment_count
     SegmentRule* segments
     LimitRule* limits
@@ -274,6 +287,7 @@ cdef class Program:
     cdef NameTable _name_table(self, list names) except *
     cdef int _load_names(self, source) except -1
     cdef int _load_codes(self, source) except -1
+    cdef int _load_calendars(self, source) except -1
     cdef int _load_features(self, source) except -1
     cdef uint16_t _slot(self) except? 0xFFFF
     cdef int _load_segments(self, source) except -1

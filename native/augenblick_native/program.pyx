@@ -24,6 +24,7 @@ cdef dict STRIDES = {
 }
 cdef dict WINDOWS = {
     "session": WINDOW_SESSION, "tumbling": WINDOW_TUMBLING, "hopping": WINDOW_HOPPING,
+    "calendar": WINDOW_CALENDAR,
     "sliding": WINDOW_SLIDING, "lifetime": WINDOW_LIFETIME, "since": WINDOW_SINCE,
 }
 cdef dict KINDS = {
@@ -49,6 +50,7 @@ cdef class Program:
         memset(&self.plan, 0, sizeof(Plan))
         self._load_names(source)
         self._load_codes(source)
+        self._load_calendars(source)
         self._load_features(source)
         self._load_segments(source)
         self._load_triggers(source)
@@ -205,6 +207,22 @@ cdef class Program:
         plan.selector_names = <const uint8_t*>PyBytes_AS_STRING(rows)
         return 0
 
+    cdef int _load_calendars(self, source) except -1:
+        cdef Plan* plan = &self.plan
+        cdef CalendarRun* runs
+        cdef uint32_t index, at
+        plan.calendars = <Calendar*>self._table(len(source.calendars), sizeof(Calendar))
+        for index, calendar in enumerate(source.calendars):
+            if not calendar or any(step_ms <= 0 for _, step_ms in calendar):
+                raise ValueError("a calendar has no windows")
+            runs = <CalendarRun*>self._table(len(calendar), sizeof(CalendarRun))
+            for at, (start_ms, step_ms) in enumerate(calendar):
+                runs[at].start_ms = start_ms
+                runs[at].step_ms = step_ms
+            plan.calendars[index].runs = runs
+            plan.calendars[index].count = len(calendar)
+        return 0
+
     cdef int _load_features(self, source) except -1:
         cdef Plan* plan = &self.plan
         cdef FeatureRule* rule
@@ -236,6 +254,8 @@ cdef class Program:
             rule.stride = STRIDES.get(feature.aggregate, 0)
             rule.is_sketch = rule.aggregate >= AGGREGATE_DISTINCT and rule.window != WINDOW_SLIDING
             rule.option = feature.option
+            if feature.calendar >= 0:
+                rule.calendar = &plan.calendars[feature.calendar]
         return 0
 
     cdef uint16_t _slot(self) except? 0xFFFF:

@@ -7,12 +7,13 @@ from augenblick_native.aggregates.fixed cimport fixed_result
 from augenblick_native.aggregates.time_since cimport TimeSince
 from augenblick_native.buffer cimport pack_map, put_bytes
 from augenblick_native.entries cimport entries_count, entries_next_ms, entries_result
-from augenblick_native.layout cimport has_pane, header_bytes, is_closed, read_panes
+from augenblick_native.layout cimport (
+    has_pane, header_bytes, is_closed, is_windowed, pane_end, pane_start, read_panes, window_end,
+)
 from augenblick_native.machine cimport floor_to, plus
 from augenblick_native.program cimport (
     AGGREGATE_COUNT, AGGREGATE_DECAY, AGGREGATE_DISTINCT, AGGREGATE_RATE, AGGREGATE_SUM,
     OPERAND_NONE, WINDOW_HOPPING, WINDOW_LIFETIME, WINDOW_SESSION, WINDOW_SINCE, WINDOW_SLIDING,
-    WINDOW_TUMBLING,
 )
 from augenblick_native.record cimport (
     cell_at, find_cell, group_data, next_cell, payload, payload_bytes,
@@ -32,14 +33,14 @@ cdef bint window_at(
     Machine* machine, const FeatureRule* rule, int64_t at_ms, int64_t* from_ms, int64_t* to_ms
 ) noexcept nogil:
     cdef int64_t start_ms
-    if rule.window == WINDOW_TUMBLING:
-        start_ms = floor_to(at_ms, rule.size_ms)
-    else:
+    if rule.window == WINDOW_HOPPING:
         start_ms = floor_to(plus(at_ms, -rule.size_ms), rule.pane_ms) + rule.pane_ms
-    if is_closed(machine, plus(start_ms, rule.size_ms)):
+    else:
+        start_ms = pane_start(rule, at_ms)
+    if is_closed(machine, window_end(rule, start_ms)):
         return False
     from_ms[0] = start_ms
-    to_ms[0] = plus(start_ms, rule.size_ms - 1)
+    to_ms[0] = window_end(rule, start_ms) - 1
     return True
 
 
@@ -68,7 +69,7 @@ cdef Value read_cell(
             return of_nothing(rule)
         from_ms = session.start_ms
         to_ms = session.last_ms
-    elif rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
+    elif is_windowed(rule):
         if not window_at(machine, rule, at_ms - 1 if moment.ends_at else at_ms, &from_ms, &to_ms):
             return of_nothing(rule)
     elif rule.window == WINDOW_SLIDING:
@@ -201,7 +202,7 @@ cdef int64_t entries_last_pane_ms(
     while time_ms != NEVER_MS:
         last_ms = time_ms
         time_ms = entries_next_ms(machine, offset, header, time_ms)
-    return floor_to(last_ms, rule.pane_ms)
+    return pane_start(rule, last_ms)
 
 
 cdef int64_t latest_event_ms(Machine* machine, const FeatureRule* rule) noexcept nogil:
@@ -257,5 +258,5 @@ cdef int64_t next_change_ms(
         newest_ms = sketches_last(machine, rule, offset)
     else:
         newest_ms = entries_last_pane_ms(machine, rule, offset, header)
-    boundary_ms = plus(floor_to(after_ms, rule.pane_ms), rule.pane_ms)
-    return boundary_ms if boundary_ms <= plus(newest_ms, rule.size_ms) else NEVER_MS
+    boundary_ms = pane_end(rule, pane_start(rule, after_ms))
+    return boundary_ms if boundary_ms <= window_end(rule, newest_ms) else NEVER_MS

@@ -2,7 +2,7 @@
 """A feature's panes inside the user's record.
 
 Payload by window (fixed aggregates): lifetime: state | since: [reset_ms, if not grouped] state |
-session and tumbling and
+session, tumbling, calendar and
 hopping: [next end, hopping only] panes {key, state} in order of key, the session's serial or the
 pane's start | sliding:
 see sliding.pyx.  first, last and list keep entries (entries.pyx) behind the same headers, distinct,
@@ -17,16 +17,18 @@ from augenblick_native.closing cimport note_next_end, purge_window
 from augenblick_native.decode cimport operand
 from augenblick_native.entries cimport entries_add, entries_count, entries_drop, entries_trim
 from augenblick_native.hash cimport name_hash
-from augenblick_native.layout cimport header_bytes, header_of, is_closed, pane_for
+from augenblick_native.layout cimport (
+    header_bytes, header_of, is_closed, is_windowed, pane_end, pane_for, pane_start, window_end,
+)
 from augenblick_native.machine cimport (
     COUNT_GROUPS_EVICTED, COUNT_SINCE_IGNORED, COUNT_STATE_FULL, COUNT_VALUES_TOO_LONG,
-    GROUP_BYTES_MAX, VALUE_BYTES_MAX, FieldGroup, floor_to, plus,
+    GROUP_BYTES_MAX, VALUE_BYTES_MAX, FieldGroup, plus,
 )
 from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, VALUE_OTHER, packed_text
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport (
     AGGREGATE_COUNT, AGGREGATE_LAST, AGGREGATE_QUANTILE, OPERAND_NONE, WINDOW_HOPPING,
-    WINDOW_LIFETIME, WINDOW_SESSION, WINDOW_SINCE, WINDOW_SLIDING, WINDOW_TUMBLING,
+    WINDOW_LIFETIME, WINDOW_SESSION, WINDOW_SINCE, WINDOW_SLIDING,
 )
 from augenblick_native.record cimport (
     add_cell, cell_at, find_cell, group_head, next_cell, payload, payload_bytes, remove_cell,
@@ -88,7 +90,7 @@ cdef uint32_t cell_for(
         machine.keeper.user, rule.slot, group.data, group.size, group.hashed
     )
     if (
-        offset and (rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING)
+        offset and is_windowed(rule)
         and machine.clock_ms != NO_TIME_MS and may_be_closed(machine, rule, offset)
         and purge_window(machine, rule, offset, machine.clock_ms - 1 + machine.closing)
     ):
@@ -111,7 +113,7 @@ cdef inline bint may_be_closed(
     if payload_bytes(machine.keeper.user, offset) == header_bytes(rule):
         return False
     memcpy(&first_ms, payload(machine.keeper.user, offset) + header_bytes(rule), 8)
-    return is_closed(machine, plus(first_ms, rule.size_ms))
+    return is_closed(machine, window_end(rule, first_ms))
 
 
 # A new cell; the least recently touched group leaves when there are too many.  0: full.
@@ -199,8 +201,8 @@ cdef inline bint fits(
     feature."""
     if rule.window == WINDOW_SESSION:
         return event.session_serial != 0
-    if rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
-        return not is_closed(machine, plus(pane_ms, rule.size_ms))
+    if is_windowed(rule):
+        return not is_closed(machine, window_end(rule, pane_ms))
     if rule.window == WINDOW_SLIDING:
         return event.time_ms > plus(machine.clock_ms, -rule.size_ms)
     if rule.window == WINDOW_SINCE:
@@ -223,8 +225,8 @@ cdef Fed feed(Machine* machine, const FeatureRule* rule, Event* event, bint dry)
         return FED_NOT
     if not event_group(machine, event, rule.by, &group) and rule.by != OPERAND_NONE:
         return FED_NOT
-    if rule.window == WINDOW_TUMBLING or rule.window == WINDOW_HOPPING:
-        pane_ms = floor_to(event.time_ms, rule.pane_ms)
+    if is_windowed(rule):
+        pane_ms = pane_start(rule, event.time_ms)
     if not fits(machine, rule, event, pane_ms):
         if rule.window == WINDOW_SINCE and not dry:
             machine.counters[COUNT_SINCE_IGNORED] += 1
@@ -302,8 +304,8 @@ cdef bint feed_entries(
         if entries_count(machine, offset, header) > rule.sliding_max:
             entries_trim(machine, rule, offset, header, NO_TIME_MS, NEVER_MS, rule.sliding_max)
     else:
-        pane_ms = floor_to(event.time_ms, rule.pane_ms)
+        pane_ms = pane_start(rule, event.time_ms)
         entries_trim(
-            machine, rule, offset, header, pane_ms, pane_ms + rule.pane_ms - 1, rule.list_max
+            machine, rule, offset, header, pane_ms, pane_end(rule, pane_ms) - 1, rule.list_max
         )
     return True

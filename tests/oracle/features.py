@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from importlib.resources import files
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgpack
 from tests.oracle.conditions import is_number
 from tests.oracle.events import Event, group_text
-from tests.oracle.plan import Feature
+from tests.oracle.plan import DAY_ms, Feature
 from tests.oracle.sessions import Session, session_at
 
 OF_NOTHING: dict[str, Any] = {"count": 0, "sum": 0.0, "distinct": 0, "decay": 0.0, "rate": 0.0}
+WINDOWED = {"tumbling", "hopping", "calendar"}
 NUMERIC = {"sum", "min", "max", "avg", "quantile", "decay", "rate"}
 GAMMA = 1.01 / 0.99  # DDSketch with relative accuracy 1 %
 
@@ -33,10 +38,48 @@ def is_usable(feature: Feature, event: Event) -> bool:
 
 
 def windows_of(feature: Feature, time: int) -> list[tuple[int, int]]:
-    """Every tumbling or hopping window [start, end) that holds the time, by end."""
+    """Every tumbling, hopping or calendar window [start, end) that holds the time, by end."""
+    if feature.calendar is not None:
+        return [calendar_window(*feature.calendar, time)]
     first = (time - feature.size_ms) // feature.every_ms + 1
     starts = range(first * feature.every_ms, time + 1, feature.every_ms)
     return [(start, start + feature.size_ms) for start in starts]
+
+
+@cache
+def zone_of(name: str) -> ZoneInfo:
+    """The zone as the package `tzdata` has it; a system's own data may be of another year."""
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
+@cache
+def calendar_window(zone: str, unit: str, time: int) -> tuple[int, int]:
+    """The day, week or month of the zone that holds the time."""
+    here = zone_of(zone)
+    day = (datetime(1970, 1, 1, tzinfo=here) + timedelta(days=time // DAY_ms)).date()
+    if unit == "week":
+        day -= timedelta(days=day.weekday())
+    if unit == "month":
+        day = day.replace(day=1)
+    firsts = [day]
+    for _ in range(3):
+        firsts = [_moved(firsts[0], unit, -1), *firsts, _moved(firsts[-1], unit, 1)]
+    starts = sorted({_start_of(first, here) for first in firsts})
+    start = max(start for start in starts if start <= time)
+    return start, min(start for start in starts if start > time)
+
+
+def _moved(day: date, unit: str, by: int) -> date:
+    if unit == "month":
+        return (day + timedelta(days=31 if by > 0 else -1)).replace(day=1)
+    return day + by * timedelta(days=7 if unit == "week" else 1)
+
+
+def _start_of(day: date, here: ZoneInfo) -> int:
+    """The first instant of a date, in ms."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=here)
+    return (midnight - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 def last_reset(feature: Feature, history: Sequence[Event]) -> Event | None:
@@ -66,7 +109,7 @@ def counted(feature: Feature, history: Sequence[Event]) -> list[Event]:
     ]
     if feature.window == "sliding":
         return [event for event in kept if event.time > event.mark - feature.size_ms]
-    if feature.window in {"tumbling", "hopping"}:
+    if feature.window in WINDOWED:
         return [event for event in kept if panes(feature, event)]
     if feature.window != "session" and feature.by is not None:
         return _within_by_max(feature, kept)
@@ -102,7 +145,7 @@ def content(
     if feature.window == "sliding":
         oldest = max(instant, clock) - feature.size_ms
         return [event for event in events if oldest < event.time <= instant]
-    if feature.window in {"tumbling", "hopping"}:
+    if feature.window in WINDOWED:
         window = windows_of(feature, instant)[0]
         if clock + closing > window[1]:
             return []

@@ -103,7 +103,7 @@ class View:
         return None if found is None else found.start
 
     def content(self, feature: Feature) -> list[Event]:
-        windowed = feature.window in {"tumbling", "hopping"}
+        windowed = feature.window in features.WINDOWED
         instant = self.instant - 1 if windowed and self.ends_at_instant else self.instant
         gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
         return features.content(

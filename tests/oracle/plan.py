@@ -15,6 +15,7 @@ AGGREGATES = (
     "count", "sum", "min", "max", "avg", "first", "last", "list",
     "distinct", "quantile", "top", "decay", "rate", "time_since",
 )  # fmt: skip
+WINDOWS = ("tumbling", "hopping", "calendar", "sliding", "since")
 DAY_ms = 86_400_000
 
 
@@ -32,7 +33,7 @@ class Feature:
     aggregate: str
     selector: Selector
     value: str | None  # a name in the sense of `where`, or None: the event itself
-    window: str  # session, lifetime, since, sliding, tumbling, hopping
+    window: str  # session, lifetime, since, sliding, tumbling, hopping, calendar
     size_ms: int = 0
     every_ms: int = 0
     reset: Selector | None = None
@@ -41,6 +42,7 @@ class Feature:
     list_max: int = 0
     q: float = 0.0
     half_life_ms: int = 0
+    calendar: tuple[str, str] | None = None  # zone and unit
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,18 @@ def read_plan(document: dict[str, Any]) -> Plan:
         unknown_events=document.get("unknown_events", "accept"),
         segments=dict(document.get("segments", {})),
     )
+    zone = document.get("zone", "UTC")
     derived = {"session.start", "session.end"}
     derived |= {f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")}
     declared = derived | set(plan.events or {})
     for name, entry in document.get("features", {}).items():
         if isinstance(entry, dict):
-            plan.features[name] = _feature(name, entry, declared)
+            plan.features[name] = _feature(name, entry, declared, zone)
         else:
             plan.expressions[name] = str(entry)
     for name, entry in document.get("metrics", {}).items():
         if isinstance(entry, dict):
-            plan.metrics[name] = _feature(name, entry, declared)
+            plan.metrics[name] = _feature(name, entry, declared, zone)
         else:
             plan.metric_expressions[name] = str(entry)
     for name, entry in document.get("triggers", {}).items():
@@ -145,7 +148,7 @@ def _event_and_value(text: Any, declared: set[str]) -> tuple[Any, str | None]:
     return event, name if own else f"props.{name}"
 
 
-def _feature(name: str, entry: dict[str, Any], declared: set[str]) -> Feature:
+def _feature(name: str, entry: dict[str, Any], declared: set[str], zone: str) -> Feature:
     others = [key for key in AGGREGATES if key in entry and key != "max"]
     aggregate = others[0] if others else "max"  # beside `list` and `top`, `max` is an option
     if "of" in entry:
@@ -156,9 +159,12 @@ def _feature(name: str, entry: dict[str, Any], declared: set[str]) -> Feature:
     over = entry.get("over", "lifetime")
     window, size_ms, every_ms = str(over), 0, 0
     reset: Selector | None = None
+    calendar: tuple[str, str] | None = None
     if isinstance(over, dict):
-        window = next(key for key in ("tumbling", "hopping", "sliding", "since") if key in over)
-        if window == "since":
+        window = next(key for key in WINDOWS if key in over)
+        if window == "calendar":
+            calendar = (zone, over[window])
+        elif window == "since":
             reset = _selector(over["since"])
         else:
             size_ms = parse_duration(over[window])
@@ -169,6 +175,7 @@ def _feature(name: str, entry: dict[str, Any], declared: set[str]) -> Feature:
         by_max=entry.get("by_max", 64),
         list_max=entry.get("max", {"top": 10}.get(aggregate, 0)) if others else 0,
         q=entry.get("q", 0.0), half_life_ms=parse_duration(entry.get("half_life", 0)),
+        calendar=calendar,
     )  # fmt: skip
 
 

@@ -276,10 +276,10 @@ class User:
         events = features.counted(feature, self.history)
         if feature.window == "sliding":
             yield from (event.time + feature.size_ms for event in events)
-        elif feature.window in {"tumbling", "hopping"}:
+        elif feature.window in features.WINDOWED:
             for event in events:
-                for _, end in features.panes(feature, event):
-                    yield from (end - feature.every_ms, end)
+                for start, end in features.panes(feature, event):
+                    yield from (end - feature.every_ms if feature.every_ms else start, end)
         elif feature.window == "session":
             for session in self.all_sessions():
                 if any(event in session.events for event in events):
@@ -290,7 +290,7 @@ class User:
 
     def _windowed(self) -> Iterator[Feature]:
         for feature in self.plan.features.values():
-            if feature.window in {"tumbling", "hopping"}:
+            if feature.window in features.WINDOWED:
                 yield feature
 
     def _closings(self) -> set[int]:
@@ -305,6 +305,10 @@ class User:
         for feature in self._windowed():
             events = features.counted(feature, self.history)
             window = (instant - feature.size_ms, instant)
+            if feature.calendar is not None:
+                window = features.windows_of(feature, instant - 1)[0]
+                if window[1] != instant:
+                    continue
             held = [event for event in events if window in features.panes(feature, event)]
             self._emit_window(feature, window, held)
         for session in self.open_sessions():

@@ -16,7 +16,7 @@ QUANTILE_BINS_MAX = 1_024
 TOP_COUNTERS_MIN = 16  # four for each value asked for; native aggregates/top.pxd
 
 EVERY_WINDOW: tuple[WindowKind, ...] = (
-    "session", "lifetime", "since", "tumbling", "hopping", "sliding",
+    "session", "lifetime", "since", "tumbling", "hopping", "calendar", "sliding",
 )  # fmt: skip
 SIZED_WINDOWS: tuple[WindowKind, ...] = ("tumbling", "hopping", "sliding")
 

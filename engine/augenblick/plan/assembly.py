@@ -71,11 +71,9 @@ class _Assembly:
         before = len(self._problems.found)
         plan, tables, checked = self._plan, self._tables, self._checked
         schemas = tuple(self._schema(event) for event in plan.events or {})
-        for event in (SESSION_START, SESSION_END):
+        changes = [f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")]
+        for event in (SESSION_START, SESSION_END, *changes):
             tables.event(event)
-        for name in plan.segments:
-            tables.event(f"{name}.enters")
-            tables.event(f"{name}.leaves")
         features = self._all("features", checked.features, self._feature)
         segments = self._all("segments", checked.segments, self._segment)
         metrics = self._all("metrics", checked.metrics, self._metric)
@@ -126,6 +124,7 @@ class _Assembly:
                 if metric.name in plan.emit.metric
             },
             uses_session_events=self._uses_session_events(tables.selectors),
+            calendars=tables.calendars,
         )
 
     def _all(self, section: str, items: list[N], make: Callable[[N], T]) -> tuple[T, ...]:
@@ -162,6 +161,7 @@ class _Assembly:
             emitted=windowed and (self._emit_all or feature.name in self._plan.emit.window),
             version=self._versions.feature(feature),
             option=feature.option,
+            calendar=tables.calendar(feature.calendar),
         )
 
     def _segment(self, segment: NamedSegment) -> Segment:

@@ -84,6 +84,7 @@ def _stored(checking: Checking, name: str, spec: Feature, path: Path) -> StoredF
         keep_ms=_keep_ms(spec),
         type=kind,
         option=float(spec.q or spec.half_life or 0),
+        calendar=(checking.plan.zone or "UTC", window.unit) if window.unit else None,
     )
 
 
@@ -189,10 +190,10 @@ def _check_options(
             problems.add(path, f"`{aggregate}` needs `{option}`, as in {OPTION_EXAMPLES[option]}")
         else:
             problems.add((*path, option), f"`{option}` belongs to `{OPTION_OWNERS[option]}`")
-    if window.size_ms > ttl_ms:
+    if window.length_ms_max > ttl_ms:
         problems.add(
             (*path, "over"),
-            f"the window of {format_duration(window.size_ms)} is longer than `time: ttl` "
+            f"the window of {format_duration(window.length_ms_max)} is longer than `time: ttl` "
             f"({format_duration(ttl_ms)}), after which an idle user is forgotten; raise `ttl`",
         )
     return len(problems.found) == before

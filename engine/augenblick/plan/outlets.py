@@ -11,7 +11,7 @@ from augenblick.plan.problems import known_names
 from augenblick.plan.program import Action
 from augenblick.plan.resolved import StoredFeature, StoredMetric
 
-EMITTED_WINDOWS = ("tumbling", "hopping")
+EMITTED_WINDOWS = ("tumbling", "hopping", "calendar")
 ActionNames = str | list[str] | None
 
 

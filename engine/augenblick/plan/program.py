@@ -37,7 +37,7 @@ KEEP_ALWAYS = -1
 
 Constant = None | bool | int | float | str
 PropertyKind = Literal["str", "int", "float", "bool", "time", "list"]
-WindowKind = Literal["session", "tumbling", "hopping", "sliding", "lifetime", "since"]
+WindowKind = Literal["session", "tumbling", "hopping", "calendar", "sliding", "lifetime", "since"]
 TriggerKind = Literal["when", "event", "sequence", "actor"]
 Fire = Literal["rise", "each", "once"]
 Timer = Literal["restart", "each", "keep"]
@@ -123,7 +123,8 @@ class Feature:
     ``size_ms`` and ``every_ms`` are 0 where the window has none; ``every_ms`` divides ``size_ms``
     for hopping. ``by`` -1: not grouped. ``reset_selector`` only for ``since``. ``emitted``: its
     closed windows leave as records. ``option``: the half-life in ms of ``decay``, the ``q`` of
-    ``quantile``. ``value`` -1: the event itself, which counts as 1.
+    ``quantile``. ``calendar``: index into ``Program.calendars``. ``value`` -1: the event itself,
+    which counts as 1.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Feature:
     emitted: bool
     version: str
     option: float = 0.0
+    calendar: int = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ class Program:
 
     ``plan_hash``: 16 bytes of BLAKE2b over the canonical plan. ``clock`` None: the command decides.
     ``event_names``: every declared, named and derived event; the index is the event id.
-    ``segments`` are in dependency order, everything else in the plan's order.
+    ``calendars``: the windows of each, as ``plan.calendars`` has them. ``segments`` are in
+    dependency order, everything else in the plan's order.
     """
 
     plan_name: str
@@ -290,3 +293,4 @@ class Program:
     emit_metric: dict[int, tuple[str, ...]]
     uses_session_events: bool
     pseudonymise: bool = False
+    calendars: tuple[tuple[tuple[int, int], ...], ...] = ()

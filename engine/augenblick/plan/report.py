@@ -17,7 +17,7 @@ from augenblick.plan.problems import Problems
 from augenblick.plan.program import Program
 from augenblick.plan.resolved import Resolved, StoredFeature, features_read
 
-TIMED_WINDOWS = ("session", "tumbling", "hopping", "sliding")
+TIMED_WINDOWS = ("session", "tumbling", "hopping", "calendar", "sliding")
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def _timers(checked: Checked, program: Program) -> list[str]:
         found.append(f"each session closes {gap} after its last event")
     for feature in program.features:
         if feature.emitted:
-            size = format_duration(feature.size_ms)
-            found.append(f"feature {feature.name}: each window of {size} closes at its end")
+            size = f" of {format_duration(feature.size_ms)}" if feature.size_ms else ""
+            found.append(f"feature {feature.name}: each window{size} closes at its end")
     for segment in checked.segments:
         windows = [one for one in features_read(segment.condition) if one.window in TIMED_WINDOWS]
         if windows:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from augenblick.plan.calendars import Unit
 from augenblick.plan.program import Constant, WindowKind
 
 
@@ -77,6 +78,7 @@ class StoredFeature:
     keep_ms: int
     type: Type
     option: float = 0.0
+    calendar: tuple[str, Unit] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

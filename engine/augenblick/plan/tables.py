@@ -3,6 +3,7 @@
 One ``Tables`` per compilation. The same thing asked twice has the same index.
 """
 
+from augenblick.plan.calendars import Runs, Unit, calendar_runs
 from augenblick.plan.conditions import codegen
 from augenblick.plan.names import Names
 from augenblick.plan.program import NONE, OWN_FIELDS, Constant, Field, Selector
@@ -36,6 +37,7 @@ class Tables:
         self._const_values: list[Constant] = []
         self._codes: dict[tuple[int, ...], int] = {}
         self._selectors: dict[Selector, int] = {}
+        self._calendars: dict[tuple[str, Unit], int] = {}
 
     def feature(self, feature: StoredFeature) -> int:
         return self._features[feature]
@@ -69,6 +71,12 @@ class Tables:
             self._const_values.append(value)
         return self._consts[key]
 
+    def calendar(self, calendar: tuple[str, Unit] | None) -> int:
+        """The index of a zone's days, weeks or months; -1 for None."""
+        if calendar is None:
+            return NONE
+        return self._calendars.setdefault(calendar, len(self._calendars))
+
     def code(self, condition: Resolved | None) -> int:
         """The index of a condition's code; -1 for None. Raises ConditionError."""
         if condition is None:
@@ -101,6 +109,10 @@ class Tables:
             assert ref.scope != "own"
             found.append(Field(ref.scope, ref.name))
         return tuple(found)
+
+    @property
+    def calendars(self) -> tuple[Runs, ...]:
+        return tuple(calendar_runs(zone, unit) for zone, unit in self._calendars)
 
     @property
     def consts(self) -> tuple[Constant, ...]:

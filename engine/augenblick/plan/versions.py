@@ -83,6 +83,8 @@ class Versions:
                 "sliding_max": feature.sliding_max,
                 "keep": feature.keep_ms,
             }
+            if feature.calendar:
+                tree["calendar"] = list(feature.calendar)
             if feature.option:
                 tree["option"] = feature.option
             if feature.window == "session":

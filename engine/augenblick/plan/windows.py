@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from augenblick import limits
+from augenblick.plan.calendars import LENGTH_MS_MAX, Unit
 from augenblick.plan.checking import Checking
 from augenblick.plan.document import Path
 from augenblick.plan.eventsets import resolve_events
@@ -10,7 +11,10 @@ from augenblick.plan.model.features import Over
 from augenblick.plan.program import WindowKind
 from augenblick.plan.resolved import EventSet
 
-FORMS = "session, lifetime, {sliding: D}, {tumbling: D}, {hopping: D, every: D} or {since: EVENTS}"
+FORMS = (
+    "session, lifetime, {sliding: D}, {tumbling: D}, {hopping: D, every: D}, "
+    "{calendar: day|week|month} or {since: EVENTS}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,12 @@ class Window:
     size_ms: int = 0
     every_ms: int = 0
     reset: EventSet | None = None
+    unit: Unit | None = None
+
+    @property
+    def length_ms_max(self) -> int:
+        """The longest of its windows."""
+        return LENGTH_MS_MAX[self.unit] if self.unit else self.size_ms
 
 
 def resolve_window(checking: Checking, over: str | Over | None, path: Path) -> Window | None:
@@ -34,7 +44,7 @@ def resolve_window(checking: Checking, over: str | Over | None, path: Path) -> W
     if isinstance(over, str):
         return Window("lifetime")
     given = [
-        kind for kind in ("sliding", "tumbling", "hopping", "since")
+        kind for kind in ("sliding", "tumbling", "hopping", "calendar", "since")
         if getattr(over, kind) is not None
     ]  # fmt: skip
     if len(given) != 1:
@@ -49,6 +59,8 @@ def resolve_window(checking: Checking, over: str | Over | None, path: Path) -> W
         return Window("tumbling", over.tumbling)
     if over.hopping is not None:
         return _hopping(checking, over.hopping, over.every, at)
+    if over.calendar is not None:
+        return Window("calendar", unit=over.calendar)
     assert over.since is not None
     reset = resolve_events(checking, over.since, (*at, "since"))
     return Window("since", reset=reset) if reset is not None else None

@@ -127,7 +127,7 @@ def features(
     return entry
 
 
-def emitted(plan: Plan) -> Plan:
+def emitted(plan: Plan, calendars: tuple[str, ...] = ()) -> Plan:
     """Every window, session and metric leaves."""
     windows = [
         name
@@ -136,6 +136,7 @@ def emitted(plan: Plan) -> Plan:
         and isinstance(entry["over"], dict)
         and {"tumbling", "hopping"} & set(entry["over"])
     ]
+    windows += [name for name in calendars if "calendar" in plan["features"][name]["over"]]
     emit: Plan = {"session": "out"}
     if windows:
         emit["window"] = dict.fromkeys(windows, "out")

@@ -54,7 +54,6 @@ def test_windows(over, window, size_ms, every_ms):
         ),
         ("{tumbling: 100d}", "the window of 100d is longer than `time: ttl`"),
         ("{hopping: 100d, every: 1d}", "the window of 100d is longer than `time: ttl`"),
-        ("{calendar: day}", "a `calendar` window is not built yet"),
     ],
 )
 def test_wrong_windows(over, sentence):

@@ -14,8 +14,6 @@ AGGREGATES_OF_FEATURES = ("distinct", "quantile", "top", "decay", "rate", "time_
 class Over(Model):
     """The window of a feature or metric, when it is more than a word."""
 
-    not_built: ClassVar = {"calendar": "a `calendar` window"}
-
     sliding: PositiveDuration | None = Field(
         default=None, description="the last D up to the instant"
     )
@@ -25,6 +23,9 @@ class Over(Model):
     hopping: PositiveDuration | None = Field(default=None, description="overlapping; needs `every`")
     every: PositiveDuration | None = Field(
         default=None, description="how often a hopping window begins"
+    )
+    calendar: Literal["day", "week", "month"] | None = Field(
+        default=None, description="the day, week (from Monday) or month in the plan's `zone`"
     )
     since: Events | None = Field(default=None, description="all since the last of these events")
 

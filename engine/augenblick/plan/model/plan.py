@@ -1,9 +1,11 @@
 """The whole plan: one YAML file, or the same model made in Python."""
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, StrictBool, StrictStr, ValidationError
 
+from augenblick.plan.calendars import zone_names
 from augenblick.plan.document import Document
 from augenblick.plan.model.actions import Action
 from augenblick.plan.model.base import Condition, EventName, Identifier, Label, Model
@@ -14,10 +16,10 @@ from augenblick.plan.model.trigger import Trigger
 
 
 def _zone(value: str) -> str:
-    parts = value.split("/")
-    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum()
-               for part in parts):  # fmt: skip
-        raise ValueError(f"{value!r} is no time zone; write one like Europe/Berlin or UTC")
+    if value not in zone_names():
+        near = get_close_matches(value, zone_names(), 1)
+        hint = f"; did you mean {near[0]}?" if near else "; write one like Europe/Berlin or UTC"
+        raise ValueError(f"{value!r} is no time zone{hint}")
     return value
 
 
@@ -26,7 +28,7 @@ class Plan(Model):
 
     plan: Label = Field(description="the plan's name")
     zone: Annotated[StrictStr, AfterValidator(_zone)] | None = Field(
-        default=None, description="time zone of calendar windows"
+        default=None, description="time zone of calendar windows (UTC)"
     )
     sessions: SessionSettings = Field(default=SessionSettings(), description="when a session ends")
     time: TimeSettings = Field(default=TimeSettings(), description="how event time is treated")
