@@ -8,6 +8,7 @@ import random
 import re
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -35,6 +36,8 @@ from augenblick.plan.program import Program
 COMMIT_MS = (0.1, 8.0)
 SLOW_COMMIT_MS = 120.0
 RETRY_MS = 40.0
+SPARE_MS = (1.0, 30.0)  # from the end of a shard's process to the end of a spare's recovery
+SPARE_SHARE = 0.5
 _EVENT_ID = re.compile(rb"\xa2id.(e\d+)")
 
 
@@ -70,6 +73,8 @@ class DurableShardNode(Node):
         self.is_writing = False
 
     def receive(self, peer: str, message: Send) -> None:
+        if message.kind == Kind.TABLE:
+            self.cluster.table = message.header  # as a spare has it
         keys: list[str] = []
         if message.kind == Kind.RECORDS_DONE:
             header = message.header
@@ -174,7 +179,14 @@ class DurableShardNode(Node):
 
 
 class DurableCluster(Cluster):
-    """Every process may die, with its machine or alone, and nothing is lost."""
+    """Every process may die, with its machine or alone, and nothing is lost.
+
+    A shard listens at the same address whoever owns it. Half of those that die are taken over by a
+    spare, which asks nobody; the others wait for the coordinator.
+    """
+
+    table: dict[str, Any] | None = None
+    takeovers = 0
 
     def __init__(
         self, world: World, program: Program, shards: int, chunks: Sequence[bytes], window: int
@@ -194,6 +206,9 @@ class DurableCluster(Cluster):
         node = self.world.nodes[name]
         if isinstance(node, DurableShardNode) and node.is_alive:
             self._fail(node.disk)
+            if self.chance.random() < SPARE_SHARE:
+                index = node.core.index
+                self.world.later(self.world.between(SPARE_MS), lambda: self._take_over(index))
         super().crash(name)
 
     def crash_all(self) -> None:
@@ -226,7 +241,7 @@ class DurableCluster(Cluster):
             index=index,
             incarnation=incarnation,
             epoch=disk.epoch,
-            address=f"{name}@{incarnation}",
+            address=name,
             is_start=is_start and not self.is_event_clock,
         )
         try:
@@ -249,10 +264,22 @@ class DurableCluster(Cluster):
         disk.replayed += replay.applied
         disk.from_checkpoint += bool(checkpoint.positions)
         node = DurableShardNode(self.world, name, core, "shard", incarnation)
+        node.address = name
         node.cluster = self
         node.begin(disk, journal, snapshots)
         node.dial("coordinator", "coordinator")
         node.carry_out(core.on_recovered(self.world.now_ms))
+
+    def _take_over(self, index: int) -> None:
+        name = shard_name(index)
+        if self.world.nodes[name].is_alive:
+            return
+        self.start_shard(index, int(self.world.now_ms))
+        node = self.world.nodes[name]
+        if node.is_alive and self.table is not None:
+            self.takeovers += 1
+            now_ms = self.world.now_ms
+            node.carry_out(node.core.on_message("coordinator", Kind.TABLE, self.table, b"", now_ms))
 
     def _start_again(self, index: int, is_start: bool) -> None:
         self.start_shard(index, int(self.world.now_ms), is_start)

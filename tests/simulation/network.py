@@ -101,7 +101,8 @@ class Node:
     def hello(self) -> dict[str, Any]:
         """What this node tells who connects."""
         facts = self.core.facts() if hasattr(self.core, "facts") else {}
-        return {**facts, "role": self.role, "name": self.name, "incarnation": self.incarnation}
+        identity = {"role": self.role, "name": self.name, "incarnation": self.incarnation}
+        return {**facts, **identity, "epoch": getattr(self.core, "epoch", 0)}
 
     def crash(self) -> None:
         """Gone, with everything it held."""

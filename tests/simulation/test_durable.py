@@ -7,11 +7,13 @@ import re
 from typing import Any
 
 import pytest
+from tests.simulation import durable
 from tests.simulation import test_cluster as plain
 from tests.simulation.durable import DurableCluster
 from tests.simulation.network import World
 
 from augenblick import limits
+from augenblick.core.gateway import GatewayCore
 from augenblick.plan.compiler import compile_plan
 from augenblick.plan.load import load_plan
 from augenblick.plan.program import Program
@@ -142,7 +144,46 @@ def test_the_seeds_have_what_they_are_about(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
-    disks = [disk for seed in range(1, 9) for disk in live(program, seed).disks]
+    clusters = [live(program, seed) for seed in range(1, 9)]
+    disks = [disk for cluster in clusters for disk in cluster.disks]
+    assert sum(cluster.takeovers for cluster in clusters) > 5
     assert sum(disk.recoveries for disk in disks) > 30
     assert sum(disk.replayed for disk in disks) > 300
     assert sum(disk.from_checkpoint for disk in disks) > 10
+
+
+def _taken_over_alone(program: Program, seed: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """The coordinator is gone for good when every shard dies: is all acknowledged in the end?"""
+    monkeypatch.setattr(durable, "SPARE_SHARE", 1.0)
+    rng = random.Random(f"alone/{seed}")
+    world = World(seed, plain.BEGIN_MS + 10_000_000.0)
+    chunks = plain._chunks(plain._events(seed, 300), rng)
+    cluster = DurableCluster(world, program, 2, chunks, window=1)
+    world.run_until(
+        lambda: cluster.table is not None and world.nodes["gateway-0"].core.is_ready, 5000.0
+    )
+    world.nodes["coordinator"].crash()
+    for name in ("shard-0", "shard-1"):
+        world.later(rng.uniform(0, 100), lambda one=name: cluster.crash(one))
+    world.run_until(lambda: cluster.client.is_done, 20_000.0)
+    assert cluster.takeovers >= 2
+    return bool(cluster.client.is_done)
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_a_takeover_needs_no_coordinator(
+    program: Program, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _taken_over_alone(program, seed, monkeypatch)
+
+
+def test_gateways_that_only_believe_the_coordinator_are_found(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_connected = GatewayCore.on_peer_connected
+
+    def deaf(core: GatewayCore, peer: str, hello: dict[str, Any], now_ms: float) -> Any:
+        return on_connected(core, peer, {**hello, "epoch": 0}, now_ms)
+
+    monkeypatch.setattr(GatewayCore, "on_peer_connected", deaf)
+    assert not _taken_over_alone(program, 1, monkeypatch)

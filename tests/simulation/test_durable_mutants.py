@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.simulation import durable
 from tests.simulation import test_cluster as plain
 from tests.simulation.durable import DurableCluster
 from tests.simulation.test_durable import PLAN, hurry, live
@@ -47,10 +48,10 @@ def _fires_at_once(monkeypatch: Patch) -> None:
 
 
 def _keeps_the_epoch(monkeypatch: Patch) -> None:
-    def again(self: DurableCluster, index: int, incarnation: int) -> None:
+    def again(self: DurableCluster, index: int, incarnation: int, is_start: bool = False) -> None:
         if self.disks[index].epoch:
             self.disks[index].epoch -= 1
-        _START(self, index, incarnation)
+        _START(self, index, incarnation, is_start)
 
     monkeypatch.setattr(DurableCluster, "start_shard", again)
 
@@ -117,6 +118,7 @@ def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch],
     program = compile_plan(load_plan(PLAN))
     hurry(monkeypatch)
     monkeypatch.setattr(plain, "LIMIT_MS", 100_000.0)
+    monkeypatch.setattr(durable, "SPARE_SHARE", 0.0)  # who is away for longer shows more
     plant(monkeypatch)
     for seed in SEEDS:
         try:
