@@ -5,10 +5,13 @@ the first is followed where it stands beside a number, the instant being its eve
 number; everything else of this kind is refused, as a segment whose change cannot be computed.
 """
 
+from collections.abc import Iterable
 from math import floor
 
 from augenblick.plan.checking import Checking
 from augenblick.plan.document import Path
+from augenblick.plan.durations import format_duration
+from augenblick.plan.program import KEEP_ALWAYS
 from augenblick.plan.resolved import Resolved, StoredFeature
 
 RESTLESS = ("time_since", "decay")
@@ -23,7 +26,7 @@ def time_limits(checking: Checking, condition: Resolved, path: Path) -> Limits |
     found: dict[tuple[StoredFeature, int], None] = {}
     wrong = _collect(condition, found)
     if wrong is None:
-        return tuple(found)
+        return tuple(found) if _kept_long_enough(checking, found, path) else None
     checking.problems.add(
         path,
         f"{wrong.name!r} changes at every instant, and a segment has to know when it changes; "
@@ -34,6 +37,22 @@ def time_limits(checking: Checking, condition: Resolved, path: Path) -> Limits |
         ),
     )
     return None
+
+
+def _kept_long_enough(
+    checking: Checking, limits: Iterable[tuple[StoredFeature, int]], path: Path
+) -> bool:
+    """Whether an idle user is still known when each limit is reached."""
+    ttl_ms = checking.plan.time.ttl
+    for feature, limit_ms in limits:
+        if feature.keep_ms != KEEP_ALWAYS and limit_ms >= max(ttl_ms, feature.keep_ms):
+            checking.problems.add(
+                path,
+                f"after {format_duration(ttl_ms)} (`time: ttl`) an idle user is forgotten, so "
+                f"{feature.name!r} never comes to {format_duration(limit_ms)}; raise `ttl`",
+            )
+            return False
+    return True
 
 
 def _collect(node: Resolved, found: dict[tuple[StoredFeature, int], None]) -> StoredFeature | None:

@@ -61,6 +61,12 @@ SILENCE = (
 )
 
 
+def test_a_feature_that_keeps_its_user_may_wait_longer_than_the_time_to_live():
+    kept = SILENCE.replace("over: lifetime}", "over: lifetime, keep: 400d}", 1)
+    assert program(f"{kept}  gone: idle > 365d\n").segments[0].limits
+    assert mistakes(f"{kept}  gone: idle > 400d\n")
+
+
 def test_silence_is_followed_where_it_is_compared_with_a_number():
     found = program(
         f"{SILENCE}  gone: idle > 7d or 2.5 <= idle\n  back: not gone\n  ever: exists(idle)\n"
@@ -79,6 +85,7 @@ def test_silence_is_followed_where_it_is_compared_with_a_number():
         ("today > 1h", "'today' changes at every instant"),
         ("heat > 3", "'heat' changes at every instant, and a segment has to know when it changes; "
          "read it in a `when`"),
+        ("idle > 90d", "after 90d (`time: ttl`) an idle user is forgotten, so 'idle' never"),
         ("exists(idle) and max(idle, 3) > 3", "'idle' changes at every instant"),
     ],
 )  # fmt: skip
