@@ -58,4 +58,5 @@ def test_pseudonyms(tmp_path: Path) -> None:
     assert (data / "out" / "firings.ndjson") in files
     assert [path for path in files if b"grace" in path.read_bytes()] == []
     key.write_text("00" * 32 + "\n")
-    assert "users would be strangers" in _augenblick("serve", plan, "--data", data)
+    ports = ("--forward", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    assert "users would be strangers" in _augenblick("serve", plan, "--data", data, *ports)
