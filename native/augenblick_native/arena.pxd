@@ -29,6 +29,9 @@ cdef void* arena_take(Arena* arena, uint32_t wanted, uint32_t* capacity) noexcep
 cdef void arena_give(Arena* arena, void* record, uint32_t capacity) noexcept nogil
 cdef void arena_free(Arena* arena) noexcept nogil
 
+# Is the newest chunk nearly used up, and no other ready?
+cdef bint arena_is_low(const Arena* arena) noexcept nogil
+
 # Have the next chunk ready before it is needed: the system takes milliseconds to make huge pages.
 # May run on another thread than everything else.
 cdef void arena_prepare(Arena* arena) noexcept nogil

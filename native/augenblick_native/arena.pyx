@@ -87,13 +87,17 @@ cdef bint grow(Arena* arena) noexcept nogil:
     return True
 
 
+cdef bint arena_is_low(const Arena* arena) noexcept nogil:
+    return (
+        arena.spare == NULL and arena.chunks != NULL
+        and arena.left <= CHUNK_BYTES_MIN // 2 + arena.mapped_bytes // 16
+    )
+
+
 cdef void arena_prepare(Arena* arena) noexcept nogil:
     cdef Chunk* chunk
     cdef size_t at = 0
-    if (
-        arena.spare != NULL or arena.chunks == NULL
-        or arena.left > CHUNK_BYTES_MIN // 2 + arena.mapped_bytes // 16
-    ):
+    if not arena_is_low(arena):
         return
     chunk = make_chunk(arena.mapped_bytes)
     if chunk == NULL:

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
-from augenblick_native.arena cimport arena_free, arena_prepare
+from augenblick_native.arena cimport arena_free, arena_is_low, arena_prepare
 from augenblick_native.batch cimport (
     BROKEN_STREAM, advance_clock, apply_stream, begin_call, note_earliest,
 )
@@ -276,6 +276,11 @@ cdef class Kernel:
     def limit_memory(self, int64_t memory_bytes_max):
         """From now on new users are refused once records hold so many bytes; 0: never."""
         self.machine.memory_bytes_max = memory_bytes_max
+
+    @property
+    def needs_memory(self):
+        """Is it time to call `prepare`?"""
+        return arena_is_low(&self.machine.arena) or arena_is_low(&self.machine.tables)
 
     def prepare(self):
         """Have memory ready that is soon to be needed; may run on a thread of its own beside the

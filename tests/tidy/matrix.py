@@ -40,7 +40,7 @@ ROWS: dict[str, Row] = {
     "augenblick.trigger_actors": row(LEAVES, {"numpy"}, WORLD),
     "augenblick.plan": row(SEARCH, {"pydantic", "pydantic_core", "ruamel"}, {*WORLD, "os"}),
     "augenblick.config": row(LEAVES | {"augenblick.plan"}, {"pydantic"}, LOOP),
-    "augenblick.binding": row(LEAVES | {"augenblick.plan", "augenblick_native"}, {"msgpack"}, LOOP),
+    "augenblick.binding": row(LEAVES | {"augenblick.plan", "augenblick_native"}, {"msgpack", "msgspec"}, LOOP),
     "augenblick.telemetry": row(LEAVES, {"hdrh"}, LOOP),
     "augenblick.telemetry.exporters": row(SEARCH | {"augenblick.telemetry"}, ANY),
     "augenblick.ingest": row(SEARCH),
@@ -60,7 +60,7 @@ ROWS: dict[str, Row] = {
     "augenblick.durability.stores": row(
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY
     ),
-    "augenblick.core": row(CORE, {"msgpack"}, {*WORLD, "os", "pathlib"}),
+    "augenblick.core": row(CORE, {"msgpack", "msgspec"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
         SEARCH | {"augenblick.telemetry"}, {"httptools", "msgspec", "standardwebhooks", "yarl"}
     ),

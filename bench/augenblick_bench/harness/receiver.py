@@ -66,6 +66,7 @@ def receiving() -> Iterator[Receiver]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_receive, args=(theirs,), daemon=True)
     process.start()
+    theirs.close()  # a target that ends is then seen: EOFError instead of waiting
     try:
         assert process.pid is not None
         yield Receiver(ours, process.pid)

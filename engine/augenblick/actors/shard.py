@@ -104,7 +104,7 @@ class ShardShell(LinkShell):
     def tick(self) -> None:
         """Give a sign of life, have memory prepared on a thread, then tick."""
         self._touch()
-        if self._prepared is None or self._prepared.done():
+        if self._kernel.needs_memory and (self._prepared is None or self._prepared.done()):
             self._prepared = self.loop.run_in_executor(None, self._kernel.prepare)
         if self._storage is not None:
             self._storage.tick()

@@ -136,6 +136,11 @@ class Kernel:
         """Forget a key group."""
         self._native.drop(key_group)
 
+    @property
+    def needs_memory(self) -> bool:
+        """Is it time to call `prepare`?"""
+        return self._native.needs_memory
+
     def prepare(self) -> None:
         """Have memory ready that is soon to be needed: for a thread beside the one that applies."""
         self._native.prepare()

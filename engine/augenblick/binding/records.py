@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Any
 
 import msgpack
+import msgspec
 
 from augenblick.binding.blocks import APPROXIMATE, SHADOW, NO_TIME_ms, Row
 from augenblick.plan.program import Program, Trigger
@@ -37,9 +38,8 @@ def key_text(value: Any) -> str:
     return value if isinstance(value, str) else group_text(value)
 
 
-def unpack(body: bytes | memoryview) -> Any:
-    """One msgpack value the kernel wrote; maps may have keys of any scalar."""
-    return msgpack.unpackb(body, strict_map_key=False)
+unpack = msgspec.msgpack.Decoder().decode
+"""One msgpack value the kernel wrote; maps may have keys of any scalar."""
 
 
 class RecordMaker:

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgpack
+import msgspec
 
 from augenblick import limits
 from augenblick.core.effects import Send
 
 SEQ_BITS: Final = 20
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder().decode
 
 
 @dataclass(slots=True)
@@ -128,10 +131,10 @@ class Outbox:
         ]
 
     def _shorten(self, waiting: _Waiting) -> None:
-        items = msgpack.unpackb(waiting.payload, strict_map_key=False)
+        items = _unpack(waiting.payload)
         kept = sorted(waiting.open)
         self._bytes -= len(waiting.payload)
-        waiting.payload = msgpack.packb([items[index] for index in kept])
+        waiting.payload = _pack([items[index] for index in kept])
         self._bytes += len(waiting.payload)
         waiting.keys = [waiting.keys[index] for index in kept] if waiting.keys else []
         waiting.open = set(range(len(kept)))
@@ -150,7 +153,7 @@ class Outbox:
         left: list[Any] = []
         while self._waiting and (self.items > self._items_max or self._bytes > self._bytes_max):
             _, oldest = self._waiting.popitem(last=False)
-            items = msgpack.unpackb(oldest.payload, strict_map_key=False)
+            items = _unpack(oldest.payload)
             if isinstance(items, list):
                 left += [items[index] for index in sorted(oldest.open)]
             self.items -= len(oldest.open)
@@ -162,14 +165,14 @@ def unpack_open(open_items: Iterable[Sequence[Any]]) -> list[Any]:
     """The items that `open_items` gave."""
     found = []
     for payload, indexes in open_items:
-        items = msgpack.unpackb(payload, strict_map_key=False)
+        items = _unpack(payload)
         found += [items[index] for index in indexes]
     return found
 
 
 def _fitting(items: Sequence[Any]) -> list[tuple[Sequence[Any], bytes]]:
     """The items as (items, payload) parts that fit a frame; one that alone does not is left out."""
-    payload = msgpack.packb(items)
+    payload = _pack(items)
     if len(payload) <= limits.outbox_message_bytes_max:
         return [(items, payload)]
     if len(items) == 1:
