@@ -1,7 +1,8 @@
 # cython: language_level=3
 """A stream of events and marks, applied.
 
-Two passes over each run of LOOKAHEAD events: find and fetch the memory of their users, then apply.
+Two passes over each run of EVENTS_AHEAD events: read them and fetch the memory that they will
+touch, then apply them.
 """
 from libc.stdint cimport int32_t, uint16_t
 from libc.stdio cimport snprintf
@@ -18,11 +19,11 @@ from augenblick_native.layout cimport header_bytes
 from augenblick_native.listing cimport dispatch_of, listed
 from augenblick_native.machine cimport (
     COUNT_DUPLICATES, COUNT_LATE_DROPPED, COUNT_PRINTS_DROPPED, COUNT_REFUSED, COUNT_RESENT,
-    ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row,
+    EVENTS_AHEAD, ID_TEXT_BYTES, ROW_REFUSED, Event, Rise, Row, renew,
 )
 from augenblick_native.groups cimport make_gateways
 from augenblick_native.panes cimport take_closed_panes
-from augenblick_native.partials cimport prefetch_partials
+from augenblick_native.fetch cimport fetch_chains, fetch_partials
 from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
 from augenblick_native.program cimport OPERAND_NONE, Dispatch, FeatureRule
 from augenblick_native.record cimport free_record, new_record
@@ -41,7 +42,6 @@ from augenblick_native.user cimport late_fits, run_event
 cdef enum:
     MARK = 0xFFFFFFFF               # in place of an event's size: a mark
     FLAG_WARM = 1
-    LOOKAHEAD = 16                  # events whose memory is fetched before the first is applied
     LINE_BYTES = 64
     FIRST_BYTES = 256               # of a record, whatever its size
     FETCHED_BYTES_MAX = 1024        # of a long one
@@ -58,6 +58,7 @@ cdef struct Item:
     uint64_t number
     uint64_t fingerprint
     const uint8_t* body
+    Status status                   # of reading the body
 
 # Where reading the stream stands.
 cdef struct Reading:
@@ -66,7 +67,7 @@ cdef struct Reading:
     int64_t ingest_ms
     bint is_marked
     uint32_t count                  # items read ahead
-    Item[LOOKAHEAD] items
+    Item[EVENTS_AHEAD] items
 
 
 cdef void begin_call(Machine* machine, int64_t now_ms) noexcept nogil:
@@ -150,16 +151,21 @@ cdef inline void prefetch_user(const User* user) noexcept nogil:
 cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
     cdef KeyGroup* group
     cdef User* user
-    cdef User* users[LOOKAHEAD]
+    cdef Item* item
+    cdef User* users[EVENTS_AHEAD]
     cdef uint32_t index, at
     reading.count = 0
-    while reading.count < LOOKAHEAD and left(&reading.cursor):
+    while reading.count < EVENTS_AHEAD and left(&reading.cursor):
         if read_item(reading) != STATUS_OK:
             return STATUS_TRUNCATED
         if reading.count:
             group = &machine.groups[reading.items[reading.count - 1].user_key >> 52]
             prefetch(group)
             prefetch(<const uint8_t*>group + LINE_BYTES)
+    for index in range(reading.count):
+        item = &reading.items[index]
+        item.status = read_event(machine.plan, &machine.ahead[index], item.body, item.size)
+        renew(machine, &machine.ahead[index])
     for index in range(reading.count):
         group = &machine.groups[reading.items[index].user_key >> 52]
         if group.entries != NULL:
@@ -187,7 +193,13 @@ cdef Status read_ahead(Machine* machine, Reading* reading) noexcept nogil:
             prefetch_user(user.annex)
     for index in range(reading.count):
         if users[index] != NULL and users[index].annex != NULL:
-            prefetch_partials(users[index].annex)
+            fetch_chains(machine, users[index].annex, &machine.ahead[index])
+    for index in range(reading.count):
+        if users[index] != NULL and users[index].annex != NULL:
+            fetch_partials(
+                machine, users[index].annex, &machine.ahead[index],
+                reading.items[index].watermark_ms
+            )
     return STATUS_OK
 
 
@@ -255,7 +267,7 @@ cdef void note_rise(
 
 
 cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
-    cdef uint32_t[LOOKAHEAD] due
+    cdef uint32_t[EVENTS_AHEAD] due
     cdef uint32_t key_group, count, index
     if watermark_ms <= machine.shard_clock_ms:
         return
@@ -263,7 +275,7 @@ cdef void advance_clock(Machine* machine, int64_t watermark_ms) noexcept nogil:
     key_group = 0
     while key_group < KEY_GROUPS:
         count = 0
-        while key_group < KEY_GROUPS and count < LOOKAHEAD:
+        while key_group < KEY_GROUPS and count < EVENTS_AHEAD:
             if machine.earliest[key_group] < watermark_ms:
                 due[count] = key_group
                 count += 1
@@ -383,19 +395,20 @@ cdef void unmake_user(Machine* machine, const Item* item, const Event* event) no
     machine.users -= 1
 
 
-cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
+cdef void apply_event(
+    Machine* machine, const Item* item, const Event* ahead
+) noexcept nogil:
     cdef KeyGroup* group = machine.group
     cdef Event* event = &machine.events[0]
-    cdef Status status
     cdef bint is_new
     cdef int64_t since_ms = item.ingest_ms - machine.plan.dedup_ms
     if item.fingerprint and is_duplicate(group, item.fingerprint, since_ms):
         machine.counters[COUNT_DUPLICATES] += 1
         return
-    status = read_event(machine.plan, event, item.body, item.size)
-    if status != STATUS_OK:
-        refuse(machine, status, item)
+    if item.status != STATUS_OK:
+        refuse(machine, item.status, item)
         return
+    event[0] = ahead[0]
     name_user(machine, event)
     machine.scratch.size = 0
     machine.depth = 0                   # the event's place is taken: timers stand above it
@@ -407,7 +420,6 @@ cdef void apply_event(Machine* machine, const Item* item) noexcept nogil:
     event.ingest_ms = item.ingest_ms
     event.warm = item.flags & FLAG_WARM
     event.late = item.event_ms < group.clock_ms
-    event.generation += 1
     machine.is_warm = event.warm
     if event.late and not late_fits(machine, event):
         machine.counters[COUNT_LATE_DROPPED] += 1
@@ -459,7 +471,7 @@ cdef uint32_t apply_stream(
             )
             if item.number == 0 or is_next(machine, machine.group, gateway, incarnation, item):
                 machine.group.changed = True
-                apply_event(machine, item)
+                apply_event(machine, item, &machine.ahead[index])
                 note_earliest(machine, key_group)
     machine.record = -1
     if reading.is_marked:

@@ -13,7 +13,7 @@ from augenblick_native.decode cimport read_event
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX,
-    ROW_ACTOR,
+    ROW_ACTOR, renew,
     ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
 )
 from augenblick_native.msgpack cimport Value
@@ -341,6 +341,6 @@ cdef void fire_match(
         cause.warm = machine.is_warm
         cause.user.data = user_id(machine.keeper.user)
         cause.user.size = machine.keeper.user.id_bytes
-        cause.generation += 1
+        renew(machine, cause)
         fire(machine, trigger, cause, match, is_absence)
     machine.depth -= 1

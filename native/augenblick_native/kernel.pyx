@@ -17,7 +17,7 @@ from augenblick_native.buffer cimport buffer_free
 from augenblick_native.groups cimport free_group
 from augenblick_native.layout cimport is_windowed
 from augenblick_native.machine cimport (
-    COUNTERS, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
+    COUNTERS, EVENTS_AHEAD, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
     SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
     SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused,
     Event, FieldGroup,
@@ -126,7 +126,7 @@ cdef class Kernel:
         )
         per_depth = (self.program.plan.field_count + 1) * (sizeof(Value) + sizeof(FieldGroup))
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
-        self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX, per_depth)
+        self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX + EVENTS_AHEAD, per_depth)
         if (
             self.machine.earliest == NULL or self.machine.scratch.data == NULL
             or self.machine.when_before == NULL or self.machine.caused == NULL
@@ -137,8 +137,11 @@ cdef class Kernel:
             self.machine.groups[depth].clock_ms = NO_TIME_MS
             self.machine.groups[depth].panes.earliest_end_ms = NEVER_MS
             self.machine.earliest[depth] = NEVER_MS
-        for depth in range(EVENT_DEPTH_MAX):
-            event = &self.machine.events[depth]
+        for depth in range(EVENT_DEPTH_MAX + EVENTS_AHEAD):
+            if depth < EVENT_DEPTH_MAX:
+                event = &self.machine.events[depth]
+            else:
+                event = &self.machine.ahead[depth - EVENT_DEPTH_MAX]
             event.fields = <Value*>(self.fields + depth * per_depth)
             event.groups = <FieldGroup*>(event.fields + self.program.plan.field_count + 1)
             event.selected = <uint32_t*>(event.groups + self.program.plan.field_count + 1)

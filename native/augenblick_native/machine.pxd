@@ -15,6 +15,7 @@ cdef enum:
     # decimal text of an integer user id
     ID_TEXT_BYTES = 24
     EVENT_DEPTH_MAX = 8
+    EVENTS_AHEAD = 16               # events whose memory is fetched before the first is applied
     # a group's value as msgpack; engine/augenblick/limits.py: group_bytes_max
     GROUP_BYTES_MAX = 264
     # a kept property value; engine/augenblick/limits.py: value_bytes_max
@@ -185,6 +186,8 @@ cdef struct Machine:
     bint closing                    # a session closes: windows that end at clock_ms have closed
     bint is_warm                    # what happens now comes of an event that only builds state
     Event[EVENT_DEPTH_MAX] events
+    Event[EVENTS_AHEAD] ahead       # read before they are applied
+    uint32_t generation             # of the latest event that was put into one of these
     uint8_t* when_before            # [depth][trigger]: bits BEFORE_*
     Caused* caused                  # [depth][segment + 1]
     Buffer rows
@@ -193,6 +196,12 @@ cdef struct Machine:
     Buffer scratch                  # derived props, list values; reset per event
     uint64_t[COUNTERS] counters
     Buffer sketch                   # a sketch in the making
+
+
+# The event was filled anew: what was worked out of it before holds no more.
+cdef inline void renew(Machine* machine, Event* event) noexcept nogil:
+    machine.generation += 1
+    event.generation = machine.generation
 
 
 cdef inline int64_t floor_to(int64_t value, int64_t step) noexcept nogil:

@@ -1,8 +1,7 @@
 # cython: language_level=3
 """Partials of sequences, each trigger's in one cell of the user's annex.
 
-Payload: Head, an index of the `match` values (open addressing), then a log of partials in order of
-arrival.  A user may look at thousands of articles within a sequence's reach, so the partials of a
+A user may look at thousands of articles within a sequence's reach, so the partials of a
 value are found by hash and linked in order of (first time, arrival), and the log loses the hopeless
 ones at its front.  Places in the log are bytes from its start.  A partial is hopeless, and given
 up, once the watermark is strictly past its first event + within.
@@ -10,67 +9,26 @@ up, once the watermark is strictly past its first event + within.
 from libc.stdint cimport uint16_t
 from libc.string cimport memcpy, memmove, memset
 
+from augenblick_native.book cimport (
+    Book, Chain, Head, Partial, book_in, bytes_of, hash_of, identities_of, partial_at, size_of,
+    value_of,
+)
 from augenblick_native.buffer cimport buffer_room, put_bytes
-from augenblick_native.hash cimport name_hash, same_bytes
+from augenblick_native.hash cimport same_bytes
 from augenblick_native.machine cimport COUNT_PARTIALS_DROPPED, COUNT_STATE_FULL, plus
 from augenblick_native.program cimport OPERAND_NONE
 from augenblick_native.record cimport (
-    add_cell, cell_at, drop_empty_annex, face_annex, find_cell, make_annex, pad8,
-    payload_bytes, remove_cell, shrink, widen,
+    add_cell, cell_at, drop_empty_annex, face_annex, find_cell, first_cell, make_annex, pad8,
+    payload, payload_bytes, remove_cell, shrink, widen,
 )
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport MASK_NOT
 
 cdef uint32_t NONE = 0xFFFFFFFF             # no place in the log
 
-# One partial; the value and the identities of its events follow.
-cdef struct Partial:
-    int64_t first_ms
-    int64_t last_ms
-    uint32_t following                      # place of the next of the same value
-    uint32_t serial                         # order of arrival
-    uint32_t identities_bytes
-    uint16_t value_bytes
-    uint8_t steps                           # taken so far; 0: dead
-    uint8_t identity_parts
-
-# The cell at hand.  Its pointers hold until the record grows.
-cdef struct Book:
-    Head* head
-    Chain* index
-    uint8_t* log
-    uint32_t room                           # bytes of the log, used or not
-
 
 cdef inline Book open_book(Machine* machine, uint32_t offset) noexcept nogil:
-    cdef Book book
-    book.head = <Head*>payload(machine.annex.user, offset)
-    book.index = <Chain*>(<uint8_t*>book.head + sizeof(Head))
-    book.log = <uint8_t*>book.index + book.head.slots * sizeof(Chain)
-    book.room = payload_bytes(machine.annex.user, offset) - <uint32_t>(
-        book.log - <uint8_t*>book.head
-    )
-    return book
-
-
-cdef inline Partial* partial_at(const Book* book, uint32_t place) noexcept nogil:
-    return <Partial*>(book.log + place)
-
-
-cdef inline const uint8_t* value_of(const Partial* partial) noexcept nogil:
-    return <const uint8_t*>partial + sizeof(Partial)
-
-
-cdef inline const uint8_t* identities_of(const Partial* partial) noexcept nogil:
-    return value_of(partial) + partial.value_bytes
-
-
-cdef inline uint32_t size_of(uint32_t value_bytes, uint32_t identities_bytes) noexcept nogil:
-    return <uint32_t>sizeof(Partial) + pad8(value_bytes + identities_bytes)
-
-
-cdef inline uint32_t bytes_of(const Partial* partial) noexcept nogil:
-    return size_of(partial.value_bytes, partial.identities_bytes)
+    return book_in(machine.annex.user, offset)
 
 
 cdef inline bint is_hopeless(
@@ -194,11 +152,6 @@ cdef void rebuild(const Book* book) noexcept nogil:
     head.front = 0
     head.front_ms = NO_TIME_MS
     head.end = kept
-
-
-# As Group.hashed has it.
-cdef inline uint32_t hash_of(const uint8_t* value, uint32_t value_bytes) noexcept nogil:
-    return <uint32_t>name_hash(value, value_bytes) if value_bytes else 0
 
 
 # Take the first partial of the log out of it.

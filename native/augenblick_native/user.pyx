@@ -12,7 +12,7 @@ from augenblick_native.firing cimport fire_event, fire_match
 from augenblick_native.listing cimport arm_user, dispatch_of, keep_until, listed
 from augenblick_native.machine cimport (
     COUNT_DEPTH_EXCEEDED, COUNT_EVENTS, COUNT_LATE, COUNT_LATE_PARTLY, COUNT_SESSIONS_STARTED,
-    EVENT_DEPTH_MAX, Caused, plus,
+    EVENT_DEPTH_MAX, Caused, plus, renew,
 )
 from augenblick_native.membership cimport rearm_segments, run_segments
 from augenblick_native.msgpack cimport VALUE_MISSING, Value
@@ -207,7 +207,7 @@ cdef void run_derived(
     event.session.kind = VALUE_MISSING
     event.user.data = user_id(machine.keeper.user)
     event.user.size = machine.keeper.user.id_bytes
-    event.generation += 1
+    renew(machine, event)
     event.session_serial = 0
     clear_fields(machine.plan, event)
     give_props(machine, event, closing)
