@@ -40,7 +40,9 @@ ROWS: dict[str, Row] = {
     "augenblick.trigger_actors": row(LEAVES, {"numpy"}, WORLD),
     "augenblick.plan": row(SEARCH, {"pydantic", "pydantic_core", "ruamel"}, {*WORLD, "os"}),
     "augenblick.config": row(LEAVES | {"augenblick.plan"}, {"pydantic"}, LOOP),
-    "augenblick.binding": row(LEAVES | {"augenblick.plan", "augenblick_native"}, {"msgpack", "msgspec"}, LOOP),
+    "augenblick.binding": row(
+        LEAVES | {"augenblick.plan", "augenblick_native"}, {"msgpack", "msgspec"}, LOOP
+    ),
     "augenblick.telemetry": row(LEAVES, {"hdrh"}, LOOP),
     "augenblick.telemetry.exporters": row(SEARCH | {"augenblick.telemetry"}, ANY),
     "augenblick.ingest": row(SEARCH),
