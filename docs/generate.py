@@ -24,6 +24,7 @@ from augenblick.durability.formats import (
     manifest,
     names,
     packs,
+    savepoint,
     sealing,
 )
 from augenblick.errors import PlanError
@@ -48,6 +49,7 @@ FORMATS = (
     ("`journal/EPOCH-SEQUENCE`. ", "Journal segments", frames),
     ("`checkpoint/EPOCH-SEQUENCE`. ", "Packs", packs),
     ("`checkpoint/manifest`. ", "The manifest", manifest),
+    ("In a place for savepoints, `NAME/savepoint.json`. ", "Savepoints", savepoint),
     ("Of the engine's directory, in `dead-letters`. ", "Dead letters", dead_letters),
     ("", "Encryption", sealing),
 )

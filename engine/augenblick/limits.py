@@ -211,6 +211,14 @@ outbox_items_max: Final = 100_000  # per peer; firings a slow delivery may fall 
 outbox_message_bytes_max: Final = 8 * 1024 * 1024  # half a frame, so that headers never matter
 outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
 
+# savepoint: everything at one position, on request
+savepoint_hold_ms_max: Final = 10_000  # a shard stands still no longer; then the savepoint fails
+savepoint_place_bytes_max: Final = 1_024  # the text of a place
+savepoint_retry_seconds_max: Final = 60.0  # an object store that does not answer
+savepoint_step_bytes: Final = 4 * 1024 * 1024  # snapshots between two looks at the loop: some 15 ms
+savepoint_told_ms_max: Final = 5_000  # before an engine that ends with one goes on to end
+savepoint_waiting_bytes_max: Final = 512 * 1024 * 1024  # held until written: 1.5 M users
+
 # simulate: one process over a file
 simulate_block_bytes: Final = 256 * 1024  # lines per call of the kernel: large enough to be quick
 simulate_line_bytes_max: Final = 4 * 1024 * 1024  # JSON of one event, all of it escaped

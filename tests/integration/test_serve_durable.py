@@ -89,7 +89,7 @@ def test_a_killed_shard_and_a_killed_engine_keep_every_acked_event(
 def _other_settings_are_refused(plan: str, data: Path, shop: Serve) -> None:
     assert shop.stop() == 0, shop.text()
     for flags, text in (
-        (("--shards", "3"), "scale"),
+        (("--shards", "3"), "savepoint --stop"),
         (("--durability", "none"), "would pass over"),
     ):
         done = subprocess.run(

@@ -21,8 +21,10 @@ from augenblick.core.effects import (
     CallCustom,
     Effect,
     EndProcess,
+    FinishSavepoint,
     PauseReading,
     Perform,
+    PrepareSavepoint,
     ResumeReading,
     Send,
     StartShard,
@@ -62,12 +64,19 @@ class CoordinatorNode(Node):
     """The coordinator; a shard it asks for starts after a while."""
 
     cluster: "Cluster"
+    core: CoordinatorCore
 
     def carry_out_own(self, effect: Effect) -> None:
         if isinstance(effect, StartShard):
             index, incarnation = effect.shard, effect.incarnation
             delay_ms = self.world.between(START_MS)
             self.world.later(delay_ms, lambda: self.cluster.start_shard(index, incarnation))
+        elif isinstance(effect, PrepareSavepoint):
+            answer = self.core.on_savepoint_prepared(effect.name, "place", "", self.world.now_ms)
+            self.carry_out(answer)
+        elif isinstance(effect, FinishSavepoint):
+            self.cluster.savepoints.append(effect.name)
+            self.carry_out(self.core.on_savepoint_finished(effect.name, "", self.world.now_ms))
         elif isinstance(effect, Stopped):
             self.cluster.is_stopped = True
 
@@ -243,6 +252,7 @@ class Cluster:
         self.received: list[dict[str, Any]] = []
         self.letters: list[dict[str, Any]] = []
         self.is_stopped = False
+        self.savepoints: list[str] = []
         self._program = program
         self._shards = shards
         self._epochs = dict.fromkeys(range(shards), 0)

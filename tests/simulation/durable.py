@@ -20,12 +20,13 @@ from tests.simulation.network import Node, World
 from augenblick.binding.kernel import Kernel
 from augenblick.binding.scanning import RECORDS, Source
 from augenblick.core.delivery_records import record_key
-from augenblick.core.effects import Append, Confirm, Effect, Send, Snapshot, Stopped
+from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot, Stopped
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_records import BATCH, split_record
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
+from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.durability.journal import SegmentJournal
 from augenblick.durability.recovery import recover
 from augenblick.durability.snapshot_set import SnapshotSet
@@ -95,8 +96,29 @@ class DurableShardNode(Node):
         elif isinstance(effect, Snapshot | Confirm):
             self.snapshots.keep(effect.unit, getattr(effect, "data", None))
             self._write_later()
+        elif isinstance(effect, Save):
+            self._save(effect)
         elif isinstance(effect, Stopped):
             self.is_stopped = True
+
+    def _save(self, effect: Save) -> None:
+        """Written after a while, and sometimes not; each unit asks for more."""
+        name, delay_ms = effect.name, self.world.between(COMMIT_MS)
+        part = self.cluster.saved.setdefault((name, self.name), set())
+        part.add(effect.unit)
+        if effect.unit == SHARD_UNIT:
+            error = "no room" if self.world.random.random() < 0.2 else ""
+            self.world.later(delay_ms, lambda: self._on_saved(name, error))
+        elif len(part) % 500 == 1:
+            self.world.later(delay_ms, self._go_on_saving)
+
+    def _on_saved(self, name: str, error: str) -> None:
+        if self.is_alive:
+            self.carry_out(self.core.on_saved(name, 1, error, self.world.now_ms))
+
+    def _go_on_saving(self) -> None:
+        if self.is_alive:
+            self.carry_out(self.core.on_saving(0, self.world.now_ms))
 
     def _append(self, effect: Append) -> None:
         body = b"".join(effect.parts)
@@ -199,6 +221,7 @@ class DurableCluster(Cluster):
             ShardDisk(index, sorted(group for group in groups if low <= group <= high))
             for index, (low, high) in enumerate(even_ranges(shards))
         ]
+        self.saved: dict[tuple[str, str], set[int]] = {}
         super().__init__(world, program, shards, chunks, window)
 
     def crash(self, name: str) -> None:
@@ -222,6 +245,15 @@ class DurableCluster(Cluster):
                 index = node.core.index
                 self.world.later(delay_ms, lambda one=index: self._start_again(one, True))
             super().crash(name)
+
+    def ask_savepoint(self) -> None:
+        """Somebody asks for one."""
+        node = self.world.nodes["coordinator"]
+        if node.is_alive:
+            header = {"id": 1, "method": "POST", "path": "/v1/savepoints"}
+            node.carry_out(
+                node.core.on_message("control", Kind.REQUEST, header, b"{}", self.world.now_ms)
+            )
 
     def start_shard(self, index: int, incarnation: int, is_start: bool = False) -> None:
         """The next owner of the directory, unless the one before still lives."""

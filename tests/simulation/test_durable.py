@@ -14,6 +14,7 @@ from tests.simulation.network import World
 
 from augenblick import limits
 from augenblick.core.gateway import GatewayCore
+from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.plan.compiler import compile_plan
 from augenblick.plan.load import load_plan
 from augenblick.plan.program import Program
@@ -73,6 +74,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "checkpoint_set_ms_max", 100)
     monkeypatch.setattr(limits, "checkpoint_round_ms", 1000)
     monkeypatch.setattr(limits, "journal_unanswered_bytes_max", 1200)
+    monkeypatch.setattr(limits, "savepoint_step_bytes", 400_000)
 
 
 def live(program: Program, seed: int) -> DurableCluster:
@@ -103,6 +105,9 @@ def live(program: Program, seed: int) -> DurableCluster:
         delay_ms = rng.uniform(50, 2000)
         world.later(delay_ms, lambda one=(files, fault, value): setattr(*one))
         world.later(delay_ms + 300, lambda one=files: setattr(one, "room_bytes", None))
+    if seed % 3 == 0:
+        for delay_ms in range(300, 3000, 300):
+            world.later(delay_ms, cluster.ask_savepoint)
     if loses_all:
         world.later(rng.uniform(200, 2000), cluster.crash_all)
 
@@ -117,6 +122,11 @@ def live(program: Program, seed: int) -> DurableCluster:
     found = target.look()
     assert cluster.client.is_done, "not everything is acknowledged"
     assert found == expected, (sorted(expected - found)[:3], sorted(found - expected)[:3])
+    for savepoint in cluster.savepoints:
+        units = [
+            one for (name, _), part in cluster.saved.items() if name == savepoint for one in part
+        ]
+        assert sorted(set(units)) == list(range(SHARD_UNIT + 1))
     bought = {event["id"] for event in events if event["event"] == "buy"}
     custom = {one["cause"]["id"] for one in cluster.received if one.get("trigger") == "custom"}
     assert custom == bought
@@ -144,8 +154,9 @@ def test_the_seeds_have_what_they_are_about(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurry(monkeypatch)
-    clusters = [live(program, seed) for seed in range(1, 9)]
+    clusters = [live(program, seed) for seed in range(1, 10)]
     disks = [disk for cluster in clusters for disk in cluster.disks]
+    assert sum(len(cluster.savepoints) for cluster in clusters) > 0
     assert sum(cluster.takeovers for cluster in clusters) > 5
     assert sum(disk.recoveries for disk in disks) > 30
     assert sum(disk.replayed for disk in disks) > 300

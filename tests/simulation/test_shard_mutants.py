@@ -8,12 +8,15 @@ from zlib import crc32
 
 import pytest
 from tests.unit.core.test_shard_replay import FULL_bytes, full, hurry, same, story_program
+from tests.unit.core.test_shard_savepoint import same_as_then
 
 from augenblick.binding.kernel import Kernel
-from augenblick.core import shard, shard_replay
+from augenblick.core import savepoint_units, shard, shard_replay
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_late import LateTimers
 from augenblick.core.shard_replay import ShardReplay
+from augenblick.core.shard_rolling import RollingSnapshots
+from augenblick.core.shard_savepoint import SavepointDuty
 from augenblick.durability.snapshot_set import SnapshotSet
 from augenblick.errors import StorageError
 
@@ -145,6 +148,34 @@ def _starts_unnoticed(monkeypatch: Patch) -> None:
     monkeypatch.setattr(ShardReplay, "_on_shard_record", blind)
 
 
+def _applies_meanwhile(monkeypatch: Patch) -> None:
+    """Batches do not wait for a savepoint to be whole."""
+    on_batch = ShardCore._on_batch
+
+    def hasty(self: ShardCore, *arguments: Any) -> list[Any]:
+        duty, self._savepoint = self._savepoint, SavepointDuty(self._kernel)
+        effects = on_batch(self, *arguments)
+        self._savepoint = duty
+        return effects
+
+    monkeypatch.setattr(ShardCore, "_on_batch", hasty)
+
+
+def _unit_without(part: str) -> Callable[[Patch], None]:
+    """A savepoint's unit that lacks something."""
+
+    def plant(monkeypatch: Patch) -> None:
+        decode = savepoint_units.decode_state
+
+        def poorer(data: bytes) -> dict[str, Any]:
+            content = decode(data)
+            return {**content, part: 0 if part == "letters_made" else []}
+
+        monkeypatch.setattr(savepoint_units, "decode_state", poorer)
+
+    return plant
+
+
 def _nothing_noted(self: ShardCore, *_: Any, **__: Any) -> list[Any]:
     return []
 
@@ -174,6 +205,9 @@ def _all_groups(self: ShardReplay, position: int) -> bytes:
         pytest.param(_instead(LateTimers, "restore", _forgotten), id="late-timers-not-restored"),
         pytest.param(_starts_unnoticed, id="start-not-recorded"),
         pytest.param(_decides_anew, id="users-decided-anew"),
+        pytest.param(
+            _instead(RollingSnapshots, "on_snapshotted", lambda self: None), id="taken-for-its-own"
+        ),
     ],
 )
 def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch], None]) -> None:
@@ -183,6 +217,33 @@ def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch],
     for seed in SEEDS:
         try:
             same(program, seed)
+        except (AssertionError, StorageError):
+            return
+    pytest.fail(f"{len(SEEDS)} seeds do not notice")
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        pytest.param(_applies_meanwhile, id="applied-meanwhile"),
+        pytest.param(_snapshot_without("numbers"), id="numbers-not-saved"),
+        pytest.param(_snapshot_without("fingerprints"), id="fingerprints-not-saved"),
+        pytest.param(_unit_without("records"), id="records-not-saved"),
+        pytest.param(_unit_without("letters"), id="letters-not-saved"),
+        pytest.param(_unit_without("letters_made"), id="letters-numbered-anew"),
+        pytest.param(_unit_without("actors"), id="matches-not-saved"),
+        pytest.param(_unit_without("gateways"), id="gateways-not-saved"),
+    ],
+)
+def test_a_planted_mistake_of_savepoints_is_found(
+    monkeypatch: Patch, plant: Callable[[Patch], None]
+) -> None:
+    hurry(monkeypatch)
+    plant(monkeypatch)
+    program = story_program()
+    for seed in SEEDS:
+        try:
+            same_as_then(program, seed)
         except (AssertionError, StorageError):
             return
     pytest.fail(f"{len(SEEDS)} seeds do not notice")

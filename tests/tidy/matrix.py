@@ -62,6 +62,7 @@ ROWS: dict[str, Row] = {
     "augenblick.durability.stores": row(
         SEARCH | {"augenblick.telemetry", "augenblick.durability"}, ANY
     ),
+    "augenblick.durability.places": row(SEARCH | {"augenblick.durability"}, {"obstore"}),
     "augenblick.core": row(CORE, {"msgpack", "msgspec"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
         SEARCH | {"augenblick.telemetry"}, {"httptools", "msgspec", "standardwebhooks", "yarl"}
@@ -92,6 +93,7 @@ RESERVED = {
 PLUGIN_FOLDERS = frozenset(
     {
         "augenblick.channels",
+        "augenblick.durability.places",
         "augenblick.durability.stores",
         "augenblick.ingest.dialects",
         "augenblick.plan.occasions",

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from augenblick.actors.link_shell import LinkShell
 from augenblick.config.process import ProcessSettings
 from augenblick.core.coordinator import CoordinatorCore, Layout
-from augenblick.core.effects import Effect, StartShard, StartSpare
+from augenblick.core.effects import (
+    Effect,
+    FinishSavepoint,
+    PrepareSavepoint,
+    StartShard,
+    StartSpare,
+)
+from augenblick.durability.cluster_file import Cluster
+from augenblick.durability.formats.savepoint import SavedShard, SavepointFacts
+from augenblick.durability.pseudonym_mark import mark_text
+from augenblick.durability.savepoints import begin_savepoint, finish_savepoint
+from augenblick.errors import AugenblickError
 
 
 class ProcessStarter(Protocol):
@@ -39,6 +51,7 @@ class CoordinatorShell(LinkShell):
     ) -> None:
         super().__init__(settings, "coordinator", "coordinator", incarnation)
         self._starter = starter
+        self._tasks: set[asyncio.Task[None]] = set()  # of savepoints
         hosts = [one.name for one in settings.program.triggers if one.kind == "actor"]
         layout = Layout(
             settings.shards,
@@ -58,15 +71,51 @@ class CoordinatorShell(LinkShell):
         self.tick()
 
     def carry_out_one(self, effect: Effect) -> None:
-        """Start shards and spares; the rest is common."""
-        if isinstance(effect, StartShard):
-            failed = partial(self._on_not_started, effect.shard, effect.incarnation)
-            on_failed = partial(self.loop.call_soon_threadsafe, failed)
-            self._starter.start_later(effect.shard, effect.incarnation, effect.hosts, on_failed)
-        elif isinstance(effect, StartSpare):
-            self._starter.start_spare(effect.incarnation)
-        else:
-            super().carry_out_one(effect)
+        """Start shards and spares, begin and finish savepoints; the rest is common."""
+        match effect:
+            case StartShard(shard, incarnation, hosts):
+                failed = partial(self._on_not_started, shard, incarnation)
+                on_failed = partial(self.loop.call_soon_threadsafe, failed)
+                self._starter.start_later(shard, incarnation, hosts, on_failed)
+            case StartSpare(incarnation):
+                self._starter.start_spare(incarnation)
+            case PrepareSavepoint(name, to):
+                self._tasks.add(self.loop.create_task(self._begin_savepoint(name, to)))
+            case FinishSavepoint(name, url, facts):
+                self._tasks.add(self.loop.create_task(self._finish_savepoint(name, url, facts)))
+            case _:
+                super().carry_out_one(effect)
+
+    async def _begin_savepoint(self, name: str, to: str) -> None:
+        settings, url, failure = self.settings, "", ""
+        arguments = (to, name, settings.data, settings.savepoint_allow)
+        try:
+            url = await asyncio.to_thread(begin_savepoint, *arguments)
+        except AugenblickError as error:
+            failure = str(error)
+        self.carry_out(self.core.on_savepoint_prepared(name, url, failure, self.now_ms()))
+
+    async def _finish_savepoint(self, name: str, url: str, facts: dict[str, Any]) -> None:
+        settings, failure = self.settings, ""
+        shards = (
+            SavedShard(shard, epoch, tuple((low, high) for low, high in ranges))
+            for shard, epoch, ranges in facts["shards"]
+        )
+        try:
+            content = SavepointFacts(
+                name=name,
+                cluster=Cluster(settings.cluster_id, settings.hash_key).encode().decode(),
+                began_ms=int(facts["began"]),
+                plan=facts["plan"],
+                plan_hash=settings.program.plan_hash,
+                plan_text=facts["plan_text"],
+                pseudonyms=mark_text(settings.data),
+                shards=tuple(shards),
+            )
+            await asyncio.to_thread(finish_savepoint, url, content)
+        except AugenblickError as error:
+            failure = str(error)
+        self.carry_out(self.core.on_savepoint_finished(name, failure, self.now_ms()))
 
     def _on_not_started(self, shard: int, incarnation: int) -> None:
         self.carry_out(self.core.on_shard_not_started(shard, incarnation, self.now_ms()))

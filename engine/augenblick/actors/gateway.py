@@ -37,7 +37,7 @@ from augenblick.ingest.transports.tcp import ForwardServer
 from augenblick.link.messages import Kind, Message
 
 _HTTP = 0  # the HTTP port's connection number; Forward connections count from 1
-_TO_COORDINATOR = ("/v1/status", "/v1/plan")
+_TO_COORDINATOR = ("/v1/status", "/v1/plan", "/v1/savepoints")
 
 
 class GatewayShell(LinkShell):
@@ -158,7 +158,8 @@ class GatewayShell(LinkShell):
         return answer
 
     async def _ask(self, request: ControlRequest) -> ControlResponse:
-        peer = "coordinator" if request.path in _TO_COORDINATOR else "delivery"
+        is_coordinators = request.path.startswith(_TO_COORDINATOR)
+        peer = "coordinator" if is_coordinators else "delivery"
         self._requests += 1
         number = self._requests
         header = {

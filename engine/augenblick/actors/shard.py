@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from augenblick import limits
 from augenblick.actors.link_shell import LOG, LinkShell
+from augenblick.actors.shard_saver import ShardSaver
 from augenblick.actors.shard_storage import ShardStorage
 from augenblick.config.process import ProcessSettings
-from augenblick.core.effects import Confirm, Effect, Snapshot
+from augenblick.core.effects import Confirm, DropSave, Effect, Save, Snapshot
 from augenblick.core.poison import GuardedKernel, Suspects
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
@@ -21,6 +22,7 @@ from augenblick.durability.directory import DirectoryLock, raise_epoch
 from augenblick.durability.formats.head import Owner
 from augenblick.durability.identity import ShardIdentity, enter, save_identity
 from augenblick.durability.key_file import load_keys_if_any
+from augenblick.durability.savepoints import open_part
 from augenblick.durability.stores.none import NoneStore
 from augenblick.errors import StorageError
 
@@ -57,12 +59,20 @@ class ShardShell(LinkShell):
         epoch = raise_epoch(directory)
         super().__init__(settings, "shard", name, incarnation, epoch)
         self._storage: ShardStorage | None = None
+        keys = load_keys_if_any(settings.key_file)
         if settings.durability != "none":
             owner = Owner(settings.cluster_id, name, settings.program.plan_hash)
             units = [one for low, high in identity.key_groups for one in range(low, high + 1)]
-            keys = load_keys_if_any(settings.key_file)
             self._storage = ShardStorage(directory, owner, epoch, settings.durability, units, keys)
         self._store: NoneStore | ShardStorage = self._storage or NoneStore()
+        self._saver = ShardSaver(
+            lambda url: open_part(url, name, settings.cluster_id, settings.program.plan_hash, keys),
+            epoch,
+            on_saving=lambda waiting: self.carry_out(self.core.on_saving(waiting, self.now_ms())),
+            on_saved=lambda name, size, error: self.carry_out(
+                self.core.on_saved(name, size, error, self.now_ms())
+            ),
+        )
         self._touched = 0.0
         self._prepared: Future[None] | None = None
         self._kernel = kernel = GuardedKernel(
@@ -116,12 +126,16 @@ class ShardShell(LinkShell):
         self._store.append(token, parts, self._on_appended)
 
     def carry_out_one(self, effect: Effect) -> None:
-        """Snapshots; the rest is common."""
+        """Snapshots, savepoints; the rest is common."""
         match effect:
             case Snapshot(unit, data) if self._storage is not None:
                 self._storage.keep(unit, data)
             case Confirm(unit) if self._storage is not None:
                 self._storage.keep(unit, None)
+            case Save():
+                self._saver.save(effect)
+            case DropSave(name):
+                self._saver.drop(name)
             case _:
                 super().carry_out_one(effect)
 

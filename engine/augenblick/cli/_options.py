@@ -21,3 +21,8 @@ Spares = Annotated[
         help="1: a process that waits to replace a shard within tenths of a second. 0: none.",
     ),
 ]
+
+
+def absolute_place(text: str) -> str:
+    """A savepoint's place as the engine takes it: a path that begins here, or a URL as it is."""
+    return text if "://" in text else str(Path(text).absolute())

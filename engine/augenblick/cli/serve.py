@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augenblick.cli._options import Spares
+from augenblick.cli._options import Spares, absolute_place
 from augenblick.config.serve import ServeOptions
 from augenblick.errors import AugenblickError, EngineUnavailable
 from augenblick.runtime.launch import prepare
@@ -162,6 +162,22 @@ def serve(
         ),
     ] = None,
     spares: Spares = 1,
+    from_savepoint: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            envvar="AUGENBLICK_FROM",
+            help="Begin a new directory with a savepoint: its folder or URL. --shards and the plan"
+            " may be others than before.",
+        ),
+    ] = None,
+    savepoint_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="AUGENBLICK_SAVEPOINT_ALLOW",
+            help="A folder or URL beside DATA/savepoints where `augenblick savepoint` may write.",
+        ),
+    ] = None,
     memory_max: Annotated[
         int,
         typer.Option(
@@ -218,6 +234,8 @@ def serve(
         key_file=key_file,
         pseudonym_key_file=pseudonym_key_file,
         catch_up=catch_up,
+        from_savepoint=absolute_place(from_savepoint) if from_savepoint else None,
+        savepoint_allow=tuple(map(absolute_place, savepoint_allow or ())),
     )
     began = time.monotonic()
     engine = prepare(options)
@@ -261,7 +279,7 @@ async def _serve(engine: Engine, began: float) -> int:
 
 async def _watch(engine: Engine, end: asyncio.Event) -> None:
     """Show output until the end is asked for; raises EngineUnavailable if Ray goes away."""
-    while not end.is_set():
+    while not end.is_set() and not engine.is_ending:
         engine.show_output()
         if not engine.is_alive():
             raise EngineUnavailable("the local Ray has ended; the engine is gone")

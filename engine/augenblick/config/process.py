@@ -43,6 +43,7 @@ class ProcessSettings:
     key_file: Path | None = None
     catch_up_ms: int = 0
     spares: int = 0
+    savepoint_allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

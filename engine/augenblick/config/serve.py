@@ -49,6 +49,8 @@ class ServeOptions:
     key_file: Path | None = None
     pseudonym_key_file: Path | None = None
     catch_up: str = "30s"
+    from_savepoint: str | None = None
+    savepoint_allow: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""
@@ -73,6 +75,8 @@ class ServeOptions:
                 f"--durability {self.durability} with --ray is not built yet: shards that may be on"
                 " other machines keep their state in memory (--durability none)"
             )
+        if self.from_savepoint is not None and self.store == "none":
+            raise UsageError("--from fills a directory that is kept: not with --durability none")
         if self.shard_resource and self.ray is None:
             raise UsageError("--shard-resource places shards in a Ray that is joined: add --ray")
         if not 0 <= self.shard_nodes <= limits.shards_max:

@@ -20,6 +20,7 @@ from typing import Any
 import msgpack
 
 from augenblick.core.coordinator_members import Members
+from augenblick.core.coordinator_savepoint import SAVEPOINTS_PATH, Savepoints, savepoint_request
 from augenblick.core.coordinator_status import StatusBook
 from augenblick.core.coordinator_stop import StopPlan
 from augenblick.core.effects import Effect, Log, Send, StartShard, StartSpare, Stopped
@@ -62,6 +63,9 @@ class CoordinatorCore:
         self._records = Outbox("delivery", Kind.RECORDS, incarnation)
         self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
         self._book = StatusBook(program, layout.store)
+        facts = {"plan": program.plan_name, "plan_text": plan_text}
+        self._savepoints = Savepoints(self._members, facts)
+        self._launchers: set[str] = set()
         self._closings: deque[tuple[int, dict[int, int], bytes]] = deque()
         self._stop: StopPlan | None = None
         self._stop_asked_by: set[str] = set()
@@ -73,6 +77,8 @@ class CoordinatorCore:
     def on_peer_connected(self, peer: str, hello: dict[str, Any], now_ms: float) -> list[Effect]:
         """A member is there (again): it gets the table and, if it is delivery, what it owes."""
         self._members.on_connected(peer)
+        if hello["role"] == "control":
+            self._launchers.add(peer)
         effects: list[Effect] = []
         table = self._members.table
         if table is not None:
@@ -84,6 +90,8 @@ class CoordinatorCore:
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
         """A member has gone; a shard is replaced if it does not come back at once."""
         self._stop_asked_by.discard(peer)
+        self._launchers.discard(peer)
+        self._savepoints.on_lost(peer)
         if not self._members.on_lost(peer, now_ms):
             return []
         effects: list[Effect] = []
@@ -108,7 +116,9 @@ class CoordinatorCore:
         if kind == Kind.REGISTER:
             return self._on_register(peer, header, now_ms)
         if kind == Kind.REQUEST:
-            return self._on_request(peer, header, now_ms)
+            return self._on_request(peer, header, payload, now_ms)
+        if kind == Kind.SAVED:
+            return self._savepoints.on_saved(peer, header)
         if kind == Kind.STOPPED:
             return self._go_on_stopping(peer, now_ms)
         if kind == Kind.RECORDS_DONE:
@@ -152,7 +162,16 @@ class CoordinatorCore:
         """Begin the orderly stop; `Stopped` follows."""
         if self._stop is None:
             self._stop = StopPlan(self._members, now_ms)
+        self._stop.go_on()
         return self._go_on_stopping("", now_ms)
+
+    def on_savepoint_prepared(self, name: str, url: str, error: str, now_ms: float) -> list[Effect]:
+        """A savepoint's folder is there, or why not."""
+        return self._savepoints.on_prepared(name, url, error)
+
+    def on_savepoint_finished(self, name: str, error: str, now_ms: float) -> list[Effect]:
+        """A savepoint is whole, or why not."""
+        return self._savepoints.on_finished(name, error)
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -211,8 +230,12 @@ class CoordinatorCore:
             if member.is_up
         ]
 
-    def _on_request(self, peer: str, header: dict[str, Any], now_ms: float) -> list[Effect]:
+    def _on_request(
+        self, peer: str, header: dict[str, Any], body: bytes | memoryview, now_ms: float
+    ) -> list[Effect]:
         method, path = header["method"], header["path"]
+        if path.startswith(SAVEPOINTS_PATH):
+            return self._on_savepoint_request(peer, header, body, now_ms)
         if (method, path) == ("GET", "/v1/status"):
             status = self._book.document(self._members, self._merger, now_ms, self._started_ms)
             return [_response(peer, header, 200, status)]
@@ -224,11 +247,43 @@ class CoordinatorCore:
             return [_response(peer, header, 202, {"stopping": True}), *self.on_stop(now_ms)]
         return [_response(peer, header, 404, {"error": f"nothing is at {method} {path}"})]
 
+    def _on_savepoint_request(
+        self, peer: str, header: dict[str, Any], body: bytes | memoryview, now_ms: float
+    ) -> list[Effect]:
+        name = header["path"].removeprefix(SAVEPOINTS_PATH).strip("/")
+        if header["method"] == "GET" and name:
+            document = self._savepoints.document(name)
+            if document is None:
+                error = f"nothing is known of savepoint {name}: the coordinator was started anew"
+                return [_response(peer, header, 404, {"error": error})]
+            return [_response(peer, header, 200, document)]
+        if header["method"] != "POST" or name:
+            return [_response(peer, header, 404, {"error": "POST begins a savepoint"})]
+        request = savepoint_request(body)
+        if request is None:
+            return [_response(peer, header, 400, {"error": "the body is no savepoint's request"})]
+        if self._stop is not None or self._savepoints.is_running:
+            error = "the engine stops" if self._stop is not None else "one is being taken"
+            return [_response(peer, header, 409, {"error": error})]
+        to, is_stop = request
+        name, effects = self._savepoints.begin(to, now_ms, is_stop=is_stop)
+        answer = _response(peer, header, 202, {"name": name})
+        if is_stop:
+            self._stop = StopPlan(self._members, now_ms, pauses=True)
+            return [answer, *self._go_on_stopping("", now_ms)]
+        return [answer, *effects]
+
     def _go_on_stopping(self, done: str, now_ms: float) -> list[Effect]:
         if self._stop is None or self._is_stopped:
             return []
         own = len(self._records) + len(self._letters)
         effects: list[Effect] = list(self._stop.advance(done, own, now_ms))
+        if self._stop.is_paused:
+            effects += self._savepoints.on_quiet()
+            if self._savepoints.is_told(now_ms):
+                self._stop.go_on()
+                self._stop_asked_by |= self._launchers
+                effects += [Send(one, Kind.STOP) for one in sorted(self._launchers)]
         if self._stop.is_complete:
             self._is_stopped = True
             effects += [Send(one, Kind.STOPPED, {}) for one in sorted(self._stop_asked_by)]

@@ -14,11 +14,14 @@ _PHASES: Final = ("spare", "gateway", "shard", "host", "delivery")
 
 class StopPlan:
     """Where the stop stands. A phase ends when each of its members has said `STOPPED` or has gone,
-    or after `stop_phase_ms_max`.
+    or after `stop_phase_ms_max`. `pauses`: behind the shards' phase, where nothing comes in any
+    more and what fired has left, it waits for `go_on`.
     """
 
-    def __init__(self, members: Members, now_ms: float) -> None:
+    def __init__(self, members: Members, now_ms: float, *, pauses: bool = False) -> None:
         self.is_complete = False
+        self.is_paused = False
+        self._pauses = pauses
         self._members = members
         self._phase = -1
         self._waiting: set[str] = set()
@@ -35,6 +38,9 @@ class StopPlan:
             holds = self._waiting or (self._next == "delivery" and own_waiting)
             if holds and not is_late:
                 break
+            self.is_paused = self._pauses and self._next == "host"
+            if self.is_paused:
+                break
             self._phase += 1
             self._since_ms = now_ms
             if self._phase == len(_PHASES):
@@ -48,6 +54,10 @@ class StopPlan:
             self._waiting = set(names)
             sends += [Send(name, Kind.STOP) for name in names]
         return sends
+
+    def go_on(self) -> None:
+        """Wait no more."""
+        self._pauses = self.is_paused = False
 
     @property
     def _next(self) -> str:

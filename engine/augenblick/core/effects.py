@@ -86,6 +86,49 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True)
+class Save:
+    """Write a unit of this shard to the savepoint in the folder `url`; SHARD_UNIT is its last one.
+
+    After each turn's units call `on_saving(name, waiting_bytes, now_ms)`, with the bytes that are
+    not written yet, and in the end `on_saved(name, bytes, error, now_ms)`: all is durable, or why
+    not.
+    """
+
+    name: str
+    url: str
+    unit: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropSave:
+    """Write no more of this savepoint: it has failed, or another was asked for."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSavepoint:
+    """Make a folder `name` in the place `to` ("": the data directory's own), if the operator allows
+    that; then call `on_savepoint_prepared(name, url, error, now_ms)` (coordinator only).
+    """
+
+    name: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinishSavepoint:
+    """All parts are durable: write what makes them one savepoint, last, then call
+    `on_savepoint_finished(name, error, now_ms)` (coordinator only).
+    """
+
+    name: str
+    url: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteClient:
     """Write to a client's connection the acks of so many of its chunks."""
 
@@ -239,6 +282,10 @@ Effect = (
     | Append
     | Snapshot
     | Confirm
+    | Save
+    | DropSave
+    | PrepareSavepoint
+    | FinishSavepoint
     | WriteClient
     | Answer
     | PauseReading

@@ -10,7 +10,7 @@ Driven by `actors.shard` or the simulation. Guarantees:
   reconnect; when too many wait, the oldest leave, as dead letters or counted.
 - Whatever changes state is a journal record (`shard_records`). Marks that moved nothing but the
   clock are not: the next record says where the clock stood.
-- When too many bytes wait for the disk, batches wait too, before they are applied.
+- While too much waits for the disk, or a savepoint is taken, batches wait before they are applied.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from augenblick.binding.kernel import Outputs
 from augenblick.core.delivery_records import letter_key, release_key
 from augenblick.core.effects import (
     Append,
-    Connect,
-    Disconnect,
     Effect,
     Log,
     Send,
@@ -36,7 +34,7 @@ from augenblick.core.effects import (
 )
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import Outbox
-from augenblick.core.routing import RoutingTable, host_name, shard_name
+from augenblick.core.routing import host_name, shard_name
 from augenblick.core.shard_actors import Answer, ShardActors
 from augenblick.core.shard_clock import GatewayClocks
 from augenblick.core.shard_kernel import ShardKernel
@@ -55,8 +53,10 @@ from augenblick.core.shard_records import (
 )
 from augenblick.core.shard_replay import ShardReplay, outbox_full
 from augenblick.core.shard_rolling import RollingSnapshots
+from augenblick.core.shard_savepoint import SavepointDuty
 from augenblick.core.shard_state import Gateway, Pending, ShardState, encode_state
 from augenblick.core.shard_status import ShardCounters
+from augenblick.core.shard_table import ShardTable
 from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
@@ -112,8 +112,8 @@ class ShardCore:
         waiting = (self._panes, self._actors, self._records, self._letters)
         self._state = ShardState(self._gateways, self._clocks, self._late, *waiting)
         self._rolling: RollingSnapshots | None = None
-        self._table: RoutingTable | None = None
-        self._table_header: dict[str, Any] | None = None  # of a table that came too early
+        self._savepoint = SavepointDuty(kernel)
+        self._table = ShardTable(index, self._clocks)
         self._heartbeat_ms = 0.0
         self._is_stopping = False
         self._is_stopped = False
@@ -147,8 +147,7 @@ class ShardCore:
             self._late.on_start(self._kernel.clock_ms)
             effects.append(self._append(self._nothing(), start_parts()))
         effects += self._report_for_duty()
-        if self._table_header is not None:
-            effects += self._on_table(RoutingTable.from_header(self._table_header))
+        effects += self._table.on_recovered()
         effects += self._keep_letters(list(replay.letters.values()))
         return [*effects, *self._hand_over(list(replay.records.values()), 0, now_ms)]
 
@@ -157,6 +156,19 @@ class ShardCore:
         if self._rolling is not None:
             self._rolling.is_writing = False
         return self._end_if_done()
+
+    def on_saving(self, waiting_bytes: int | None, now_ms: float) -> list[Effect]:
+        """Go on with a savepoint, of which so many bytes wait (None: see if it may begin)."""
+        if not self._savepoint.is_holding:
+            return []
+        effects = self._savepoint.go_on(waiting_bytes, self._encoded, not self._pending, now_ms)
+        if self._rolling is not None:
+            self._rolling.on_snapshotted()
+        return [*effects, *self._take_held(now_ms)]
+
+    def on_saved(self, name: str, size: int, error: str, now_ms: float) -> list[Effect]:
+        """A savepoint's last unit is durable, or one could not be written."""
+        return [*self._savepoint.on_saved(name, size, error), *self._take_held(now_ms)]
 
     def on_storage_full(self, is_full: bool, now_ms: float) -> list[Effect]:
         """The disk has no room: nothing is acknowledged until it has again."""
@@ -211,10 +223,10 @@ class ShardCore:
             self._panes.on_done(open_from, closed)
             return [self._append(self._nothing(), pane_parts(open_from, closed))]
         if kind == Kind.TABLE:
-            if self.replay is not None:
-                self._table_header = header
-                return []
-            return self._on_table(RoutingTable.from_header(header))
+            return self._table.on_table(header, is_recovering=self.replay is not None)
+        if kind == Kind.SAVEPOINT:
+            effects = self._savepoint.on_request(header, self.replay is not None, now_ms)
+            return [*effects, *self.on_saving(None, now_ms)]
         if kind == Kind.STOP:
             return self.on_stop(now_ms)
         return [Log("warning", "an unexpected message", {"peer": peer, "kind": kind})]
@@ -224,7 +236,8 @@ class ShardCore:
     def _on_batch(
         self, peer: str, header: dict[str, Any], payload: bytes | memoryview, now_ms: float
     ) -> list[Effect]:
-        if self._held or self._unanswered_bytes > limits.journal_unanswered_bytes_max:
+        is_full = self._unanswered_bytes > limits.journal_unanswered_bytes_max
+        if self._held or is_full or self._savepoint.is_holding:
             self._held.append((peer, header, payload))
             return []
         seq, incarnation = header["seq"], header["incarnation"]
@@ -279,6 +292,7 @@ class ShardCore:
                 effects.append(Send(pending.gateway, Kind.BATCH_ACK, {"seq": pending.seq}))
             if pending.outputs:
                 effects += self._release_outputs(pending, now_ms)
+        effects += self.on_saving(None, now_ms)
         if self._held:
             effects += self._take_held(now_ms)
         return effects + self._end_if_done() if self._is_stopping else effects
@@ -297,6 +311,7 @@ class ShardCore:
             effects += self._go_on_with_checkpoint(now_ms)
         if is_heartbeat:
             self._heartbeat_ms = now_ms
+            effects += [*self._savepoint.report(), *self.on_saving(None, now_ms)]
             status = msgpack.packb(self.status(now_ms))
             effects.append(Send("coordinator", Kind.HEARTBEAT, {}, status))
         return effects
@@ -324,6 +339,7 @@ class ShardCore:
         """This shard's part of the status document, plain values."""
         return {
             **self.counters.status(self._kernel, now_ms),
+            "key_groups": self._table.key_groups,
             "clock_ms": None if self._kernel.clock_ms == NO_CLOCK else self._kernel.clock_ms,
             "outbox": {"records": self._records.items, "dead_letters": self._letters.items},
             "actors": self._actors.status(),
@@ -335,14 +351,8 @@ class ShardCore:
     # ---- inside ------------------------------------------------------------------------------
 
     def _report_for_duty(self) -> list[Effect]:
-        facts = {
-            "role": "shard",
-            "name": self.name,
-            "index": self.index,
-            "incarnation": self.incarnation,
-            "epoch": self.epoch,
-            "address": self.address,
-        }
+        facts: dict[str, Any] = {"role": "shard", "name": self.name, "index": self.index}
+        facts |= {"incarnation": self.incarnation, "epoch": self.epoch, "address": self.address}
         panes = self._panes.resend(self._durable_clock_ms)
         return [Send("coordinator", Kind.REGISTER, facts), *panes]
 
@@ -351,6 +361,8 @@ class ShardCore:
         build on it: when a metric window may close, and once a second.
         """
         kernel = self._kernel
+        if self._savepoint.is_holding:
+            return []
         low_ms = self._clocks.low_ms(now_ms)
         if low_ms is not None and low_ms > kernel.clock_ms > NO_CLOCK:
             outputs = kernel.advance(low_ms, int(now_ms))
@@ -384,22 +396,6 @@ class ShardCore:
             letters_made=self._kernel.letters_made,
         )
 
-    def _on_table(self, table: RoutingTable) -> list[Effect]:
-        if self._table is not None and table.epoch < self._table.epoch:
-            return []
-        before = {route.name for route in self._table.hosts} if self._table else set()
-        self._table = table
-        self._clocks.on_table(table.gateways)
-        mine = [route for route in table.shards if route.index == self.index]
-        self.counters.key_groups = sum(route.last - route.first + 1 for route in mine)
-        effects: list[Effect] = [
-            Connect(route.name, route.address, route.incarnation)
-            for route in (table.delivery, *table.hosts)
-            if route.address
-        ]
-        gone = before - {route.name for route in table.hosts}
-        return [*effects, *(Disconnect(name) for name in sorted(gone))]
-
     def _append(self, pending: Pending, parts: tuple[bytes | memoryview, ...]) -> Append:
         self._token += 1
         self._pending[self._token] = pending
@@ -430,7 +426,8 @@ class ShardCore:
     def _take_held(self, now_ms: float) -> list[Effect]:
         """Half of the bytes are durable: apply what waited."""
         effects: list[Effect] = []
-        if self._unanswered_bytes <= limits.journal_unanswered_bytes_max / 2:
+        is_free = self._unanswered_bytes <= limits.journal_unanswered_bytes_max / 2
+        if is_free and not self._savepoint.is_holding:
             held, self._held = self._held, deque()
             while held and self._unanswered_bytes <= limits.journal_unanswered_bytes_max:
                 effects += self._on_batch(*held.popleft(), now_ms)

@@ -99,6 +99,10 @@ class RollingSnapshots:
         self.is_writing = True
         self._set_bytes = self._set_units = 0
 
+    def on_snapshotted(self) -> None:
+        """Someone else has taken snapshots, which the kernel takes for ours: ours are all due."""
+        self._known.clear()
+
     def _begin_round(self, events: int, records: int, now_ms: float) -> None:
         self._done = 0
         self._round_ms = now_ms

@@ -83,7 +83,7 @@ def encode_state(
         "letters": state.letters.open_items(),
         "letters_made": letters_made,
         "held": [
-            [one.releases, one.dead_letters, one.matches, [_plain_pane(row) for row in one.panes]]
+            [one.releases, one.dead_letters, one.matches, [plain_pane(row) for row in one.panes]]
             for one in held
         ],
     }
@@ -101,7 +101,7 @@ def decode_state(data: bytes) -> dict[str, Any]:
     return content
 
 
-def _plain_pane(row: Any) -> list[Any]:
+def plain_pane(row: Any) -> list[Any]:
     """A sum has up to 128 bits."""
     return [*row[:5], row[5].to_bytes(16, "little", signed=True)]
 

@@ -14,7 +14,6 @@ class ShardCounters:
     """
 
     def __init__(self) -> None:
-        self.key_groups = 0
         self.refused: dict[str, int] = {}
         self.letters_lost = 0
         self._triggers: dict[str, dict[str, Any]] = {}
@@ -58,7 +57,6 @@ class ShardCounters:
                 self._events_per_s = (counters["events"] - events) * 1000 / (now_ms - since_ms)
             self._rate_from = (now_ms, counters["events"])
         return {
-            "key_groups": self.key_groups,
             "users": kernel.users,
             "memory_bytes": kernel.memory_bytes,
             "memory_bytes_max": kernel.memory_bytes_max,

@@ -127,6 +127,11 @@ class DirectoryLock:
         self._descriptor = descriptor
 
 
+def begin_epoch(directory: Path, epoch: int) -> None:
+    """A new directory whose first owner has a later epoch than this."""
+    write_durably(directory / _EPOCH, f"{epoch}\n".encode())
+
+
 def raise_epoch(directory: Path) -> int:
     """Write the directory's epoch + 1 durably and return it; the caller holds the lock."""
     path = directory / _EPOCH
@@ -139,5 +144,5 @@ def raise_epoch(directory: Path) -> int:
     if not text.strip().isdigit():
         raise CorruptionFound(f"{path} holds no epoch")
     epoch = int(text) + 1
-    write_durably(path, f"{epoch}\n".encode())
+    begin_epoch(directory, epoch)
     return epoch

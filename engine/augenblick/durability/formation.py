@@ -7,6 +7,7 @@ makes a directory of its own, so that one whose directory is gone never begins w
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,12 +24,37 @@ from augenblick.durability.identity import (
 from augenblick.errors import DirectoryForeign, UsageError
 
 Range = tuple[int, int]
+RESTORE_MARK: Final = "restoring"  # a folder that is there while a savepoint is being restored
+_BEFORE: Final = frozenset({"lock", "pseudonym.key"})  # the launcher's, and what is brought along
+_RESTORED: Final = ("shard-*", "cluster.json", "pseudonym.json")
 _NAME: Final = re.compile(r"shard-(\d+)")
 
 
 def holds_state(data: Path) -> bool:
     """Does a shard below this directory have a journal or a checkpoint?"""
     return any(map(_has_state, data.glob("shard-*")))
+
+
+def refuse_half_restored(data: Path, *, is_restored: bool) -> None:
+    """Raise UsageError where a restore was broken off, unless it now begins again, and where one is
+    to begin among other files.
+    """
+    if (data / RESTORE_MARK).exists():
+        if not is_restored:
+            raise UsageError(
+                f"{data} is half of a restore that was broken off: start with --from again, or"
+                " remove it"
+            )
+        for pattern in _RESTORED:
+            for path in data.glob(pattern):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return
+    left = sorted({path.name for path in data.glob("*")} - _BEFORE) if is_restored else []
+    if left:
+        raise UsageError(
+            f"--from begins a new directory, and {data} holds {', '.join(left[:3])}: name another"
+            " --data, or leave --from out to go on with what is there"
+        )
 
 
 def form(
@@ -52,9 +78,9 @@ def form(
     }
     if found and not _is_part(found, wanted):
         raise UsageError(
-            f"{data} holds {_count(found)} shards, not {len(wanted)}: another number of shards"
-            " needs `augenblick scale` or `serve --from`, which are not built yet; start with"
-            f" --shards {_count(found)}"
+            f"{data} holds {_count(found)} shards, not {len(wanted)}: start with --shards"
+            f" {_count(found)}; for another number, `augenblick savepoint --stop`, then `augenblick"
+            f" serve --from SAVEPOINT --data NEW --shards {len(wanted)}`"
         )
     for name, identity in wanted.items():
         if name in found:

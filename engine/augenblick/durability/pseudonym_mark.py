@@ -16,6 +16,22 @@ from augenblick.errors import CorruptionFound, StorageError, UsageError
 FILE_NAME: Final = "pseudonym.json"
 
 
+def mark_text(data: Path) -> str:
+    """The file as a text, "" if there are no pseudonyms; raises StorageError."""
+    try:
+        return (data / FILE_NAME).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"cannot read {data / FILE_NAME}: {error}") from error
+
+
+def bring_mark(data: Path, text: str) -> None:
+    """The mark of another directory, whose users are now this one's."""
+    if text:
+        write_once(data / FILE_NAME, text.encode())
+
+
 def settle_mark(data: Path, key: bytes, source: str) -> None:
     """Note the key's mark at the first start, hold it against that of before at each later one.
 

@@ -36,6 +36,8 @@ class Kind(IntEnum):
     ACTOR_FIRINGS = 41  # trigger host -> shard: seq; payload: msgpack list of firings
     REQUEST = 50  # control plane: id, method, path, query; payload: body
     RESPONSE = 51  # control plane: id, status, content_type; payload: body
+    SAVEPOINT = 55  # coordinator -> shard: name, url, ranges; snapshot everything at one position
+    SAVED = 56  # shard -> coordinator: name, done, groups, bytes, held_ms, is_done, error
     STOP = 60  # coordinator -> all: begin the orderly stop
     STOPPED = 61  # all -> coordinator: the orderly stop is complete
 

@@ -26,7 +26,7 @@ from augenblick.core.routing import even_ranges, gateway_name, host_name
 from augenblick.durability import cluster_file
 from augenblick.durability.audit import AuditLog, whoever
 from augenblick.durability.directory import DirectoryLock
-from augenblick.durability.formation import form, holds_state
+from augenblick.durability.formation import form, holds_state, refuse_half_restored
 from augenblick.durability.key_file import check_keys, load_keys, load_keys_if_any
 from augenblick.durability.pseudonym_mark import settle_mark
 from augenblick.errors import EngineUnavailable, UsageError
@@ -101,7 +101,7 @@ class Engine:
         data = self.options.data.absolute()
         self._lock = DirectoryLock(data)
         self._lock.take()
-        cluster = cluster_file.load_or_create(data)
+        cluster = await asyncio.to_thread(self._settle_cluster, data)
         self._settle_directories(data, cluster)
         check_keys(data, load_keys_if_any(self.options.key_file))
         given = os.environ.get(secret.SECRET_VARIABLE)
@@ -132,6 +132,11 @@ class Engine:
         """Pass on what the processes have printed since the last call (own Ray only)."""
         if self._followed is not None and self.shows_output:
             self._followed.copy()
+
+    @property
+    def is_ending(self) -> bool:
+        """Has it been told to end, by `savepoint --stop`?"""
+        return self._control is not None and self._control.is_ending
 
     def is_alive(self) -> bool:
         """Is the Ray that was started still there?"""
@@ -178,6 +183,24 @@ class Engine:
                 await asyncio.sleep(0.02)
         await importing
         return address
+
+    def _settle_cluster(self, data: Path) -> cluster_file.Cluster:
+        """Whose directory it is: one that was there, a new one, or that of a savepoint."""
+        options = self.options
+        refuse_half_restored(data, is_restored=options.from_savepoint is not None)
+        if options.from_savepoint is not None:
+            from augenblick.runtime.restore import restore
+
+            keys = load_keys_if_any(options.key_file)
+            restore(
+                options.from_savepoint,
+                data,
+                options.shards,
+                keys,
+                _show_restored,
+                pseudonym_file=self._pseudonym_file(data),
+            )
+        return cluster_file.load_or_create(data)
 
     def _settle_directories(self, data: Path, cluster: cluster_file.Cluster) -> None:
         """Each shard has its directory, or none will be kept."""
@@ -235,6 +258,7 @@ class Engine:
             spares=options.spares_kept,
             key_file=None if options.key_file is None else options.key_file.absolute(),
             catch_up_ms=options.catch_up_ms,
+            savepoint_allow=options.savepoint_allow,
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:
@@ -340,6 +364,10 @@ def _check_plugins(program: Program, options: ServeOptions) -> None:
             raise UsageError(
                 f"trigger {trigger.name!r} runs {trigger.actor}: allow it with --plugins {package}"
             )
+
+
+def _show_restored(text: str) -> None:
+    print(f"augenblick: {text}", file=sys.stderr, flush=True)
 
 
 def _import_ray() -> None:

@@ -20,6 +20,7 @@ class ControlLink:
         name = f"control-{os.getpid()}"
         identity = Identity("control", name, int(time.time() * 1000), cluster_id)
         self.stopped = asyncio.Event()
+        self.is_ending = False  # the engine ends by itself: somebody asked it to
         self._node = LinkNode(identity, secret, self)
         self._node.connect("coordinator", coordinator)
         self._answers: dict[int, asyncio.Future[tuple[int, Any]]] = {}
@@ -52,6 +53,8 @@ class ControlLink:
         """An answer, or the end of the stop."""
         if message.kind == Kind.STOPPED:
             self.stopped.set()
+        elif message.kind == Kind.STOP:
+            self.is_ending = True
         elif message.kind == Kind.RESPONSE:
             answer = self._answers.get(message.header["id"])
             if answer is not None and not answer.done():

@@ -15,10 +15,11 @@ from tests.unit.native.kernels import event, group_of, mark
 
 from augenblick.binding.kernel import Kernel
 from augenblick.core.delivery_records import record_key
-from augenblick.core.effects import Append, Confirm, Effect, Send, Snapshot
+from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot
 from augenblick.core.shard import ShardCore
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
+from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.durability.journal import SegmentJournal
 from augenblick.durability.recovery import recover
 from augenblick.durability.snapshot_set import SnapshotSet
@@ -57,6 +58,7 @@ class Owned:
         self.tokens: list[int] = []
         self.sent: list[Send] = []
         self.written = 0
+        self.saved: dict[int, bytes] = {}
 
     def carry_out(self, effects: list[Effect], now_ms: float) -> None:
         for effect in effects:
@@ -65,6 +67,8 @@ class Owned:
                 self.tokens.append(effect.token)
             elif isinstance(effect, Snapshot | Confirm):
                 self.set.keep(effect.unit, getattr(effect, "data", None))
+            elif isinstance(effect, Save):
+                self.saved[effect.unit] = effect.data
             elif isinstance(effect, Send):
                 self.sent.append(effect)
 
@@ -122,6 +126,8 @@ class ShardStory:
                 self._send(*self.chance.choice(self.batches))  # again: applied before
             elif kind < 98:
                 self._succeed()
+            elif kind >= 98:
+                self.save()
         owner = self.owner
         owner.commit(self.now_ms)
 
@@ -140,6 +146,22 @@ class ShardStory:
             if any(one.kind == Kind.STOPPED for one in owner.sent):
                 return True
         return False
+
+    def save(self) -> dict[int, bytes]:
+        """A savepoint's units; batches, ticks and answers come meanwhile."""
+        owner = self.owner
+        owner.saved = {}
+        request = {"name": f"at {self.now_ms}", "url": "x", "ranges": [[one, one] for one in UNITS]}
+        effects = owner.core.on_message("coordinator", Kind.SAVEPOINT, request, b"", self.now_ms)
+        owner.carry_out(effects, self.now_ms)
+        while SHARD_UNIT not in owner.saved:
+            self.now_ms += 1
+            self._batch()
+            owner.carry_out(owner.core.on_tick(self.now_ms), self.now_ms)
+            owner.commit(self.now_ms)
+            owner.carry_out(owner.core.on_saving(0, self.now_ms), self.now_ms)
+        owner.carry_out(owner.core.on_saved(request["name"], 1, "", self.now_ms), self.now_ms)
+        return owner.saved
 
     def successor(self, is_start: bool = False) -> Owned:
         """Another owner, made of the files alone; `is_start`: with the whole engine."""

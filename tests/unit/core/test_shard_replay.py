@@ -38,6 +38,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "checkpoint_set_ms_max", 100)
     monkeypatch.setattr(limits, "checkpoint_tick_bytes_max", 4000)
     monkeypatch.setattr(limits, "journal_unanswered_bytes_max", 4000)
+    monkeypatch.setattr(limits, "savepoint_step_bytes", 2000)
 
 
 def same(program: Program, seed: int) -> tuple[ShardStory, Owned]:

@@ -34,7 +34,7 @@ def test_all_directories_are_made_together_and_stay(tmp_path: Path) -> None:
 def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     form(tmp_path, CLUSTER, HALVES)
     for ranges in ([(0, 4095)], [(0, 1364), (1365, 2729), (2730, 4095)]):
-        with pytest.raises(UsageError, match=r"holds 2 shards.*scale.*--from"):
+        with pytest.raises(UsageError, match=r"holds 2 shards.*savepoint --stop.*--from"):
             form(tmp_path, CLUSTER, ranges)
 
 

@@ -1,0 +1,3 @@
+def user_key(
+    hash_key: bytes | bytearray | memoryview, user: bytes | bytearray | memoryview
+) -> int: ...
