@@ -247,6 +247,7 @@ spare_standstill_ms: Final = 2_500  # a spare that looked away for so long begin
 tick_ms: Final = 10  # of every core; a deadline is noticed within that
 
 # ownership of directories
+lock_busy_seconds_max: Final = 60.0  # an owner that works and does not come round is given up
 lock_patience_seconds: Final = 5.0  # an owner that gave no sign of life for so long is killed
 lock_poll_seconds: Final = 0.02  # a killed owner's lock is free within 2 ms
 lock_wait_seconds_max: Final = 10.0  # then the owner of a directory keeps it

@@ -59,7 +59,7 @@ cdef enum:                          # Row.flags
     ROW_APPROXIMATE = 1
     ROW_SHADOW = 2
 
-# One result; binding.results holds the same as a numpy dtype.  `body` is a msgpack value in
+# One result; binding.blocks reads the same bytes.  `body` is a msgpack value in
 # Machine.bodies.
 cdef struct Row:
     uint8_t kind
@@ -77,7 +77,7 @@ cdef struct Row:
     uint64_t body_at
     uint64_t body_bytes
 
-# One metric pane whose window closed; binding.results holds the same as a numpy dtype.
+# One metric pane whose window closed; binding.blocks reads the same bytes.
 cdef struct PaneRow:
     uint16_t key_group
     uint16_t metric

@@ -36,7 +36,7 @@ class Throughput(Scenario):
     def run(self, options: Options) -> Iterator[Result]:
         """One run."""
         users = options.users or 100_000
-        shards = options.shards or 1
+        shards = options.shards or len(os.sched_getaffinity(0))
         rate = options.rate or 600_000
         events = int((options.seconds or 5) * rate)
         maker = EventMaker(Traffic(users, BASE_MS, PACE, quick_share=0.005))
@@ -61,7 +61,8 @@ class Throughput(Scenario):
             counts = {name: n - before[name] for name, n in _counts(engine.status()).items()}
             seconds = max(sent.seconds, _last_output_s(engine) - float(sent.due_s.min()))
             generator.close()
-        variant = f"{users:,} users, {'open' if options.rate else 'closed'} loop"
+        counted = f"{shards} shard{'s' if shards > 1 else ''}"
+        variant = f"{users:,} users, {counted}, {'open' if options.rate else 'closed'} loop"
         yield _result(variant, events, seconds, sent, cpu_s, counts)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from augenblick.actors.link_shell import LinkShell
+from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.config.process import ProcessSettings
 from augenblick.core.coordinator import CoordinatorCore, Layout
 from augenblick.core.effects import (
@@ -80,11 +80,16 @@ class CoordinatorShell(LinkShell):
             case StartSpare(incarnation):
                 self._starter.start_spare(incarnation)
             case PrepareSavepoint(name, to):
-                self._tasks.add(self.loop.create_task(self._begin_savepoint(name, to)))
+                self._begin(self._begin_savepoint(name, to))
             case FinishSavepoint(name, url, facts):
-                self._tasks.add(self.loop.create_task(self._finish_savepoint(name, url, facts)))
+                self._begin(self._finish_savepoint(name, url, facts))
             case _:
                 super().carry_out_one(effect)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _begin_savepoint(self, name: str, to: str) -> None:
         settings, url, failure = self.settings, "", ""
@@ -93,6 +98,9 @@ class CoordinatorShell(LinkShell):
             url = await asyncio.to_thread(begin_savepoint, *arguments)
         except AugenblickError as error:
             failure = str(error)
+        except Exception as error:  # a place may be someone else's code
+            LOG.exception("savepoint %s", name)
+            failure = f"{type(error).__name__}: {error}"
         self.carry_out(self.core.on_savepoint_prepared(name, url, failure, self.now_ms()))
 
     async def _finish_savepoint(self, name: str, url: str, facts: dict[str, Any]) -> None:
@@ -115,6 +123,9 @@ class CoordinatorShell(LinkShell):
             await asyncio.to_thread(finish_savepoint, url, content)
         except AugenblickError as error:
             failure = str(error)
+        except Exception as error:  # a place may be someone else's code
+            LOG.exception("savepoint %s", name)
+            failure = f"{type(error).__name__}: {error}"
         self.carry_out(self.core.on_savepoint_finished(name, failure, self.now_ms()))
 
     def _on_not_started(self, shard: int, incarnation: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from augenblick import limits
 from augenblick.actors.link_shell import LOG, LinkShell
+from augenblick.actors.pulse import Pulse
 from augenblick.actors.shard_saver import ShardSaver
 from augenblick.actors.shard_storage import ShardStorage
 from augenblick.config.process import ProcessSettings
@@ -25,8 +26,6 @@ from augenblick.durability.key_file import load_keys_if_any
 from augenblick.durability.savepoints import open_part
 from augenblick.durability.stores.none import NoneStore
 from augenblick.errors import StorageError
-
-_TOUCH_SECONDS = 1.0
 
 
 class ShardShell(LinkShell):
@@ -73,7 +72,7 @@ class ShardShell(LinkShell):
                 self.core.on_saved(name, size, error, self.now_ms())
             ),
         )
-        self._touched = 0.0
+        self._pulse = Pulse(self._lock.touch)
         self._prepared: Future[None] | None = None
         self._kernel = kernel = GuardedKernel(
             settings.program,
@@ -100,7 +99,7 @@ class ShardShell(LinkShell):
         replay = self.core.begin_recovery(self._storage.units, self._storage.positions)
         sys.setswitchinterval(limits.thread_switch_seconds)
         self.open()
-        await self._storage.recover(replay, self._touch)
+        await self._storage.recover(replay, self._pulse.beat)
         self._storage.begin(
             on_full=lambda is_full: self.carry_out(
                 self.core.on_storage_full(is_full, self.now_ms())
@@ -113,7 +112,7 @@ class ShardShell(LinkShell):
 
     def tick(self) -> None:
         """Give a sign of life, have memory prepared on a thread, then tick."""
-        self._touch()
+        self._pulse.beat()
         if self._kernel.needs_memory and (self._prepared is None or self._prepared.done()):
             self._prepared = self.loop.run_in_executor(None, self._kernel.prepare)
         if self._storage is not None:
@@ -177,8 +176,3 @@ class ShardShell(LinkShell):
     def _on_broken(self, error: StorageError) -> None:
         """Nothing may be acknowledged any more: end the process, recovery decides."""
         raise error
-
-    def _touch(self) -> None:
-        if self.loop.time() - self._touched > _TOUCH_SECONDS:
-            self._touched = self.loop.time()
-            self._lock.touch()

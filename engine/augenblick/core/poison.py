@@ -50,7 +50,9 @@ class Suspects:
         """The start before this one died while it applied this."""
         name = key.hex()
         if index != WHOLE:
-            self._aside.setdefault(name, []).append(index)
+            aside = self._aside.setdefault(name, [])
+            if index not in aside:
+                aside.append(index)
         self._deaths[name] = self._deaths.pop(name, 0) + 1
         for old in list(self._deaths)[:-kept_max]:
             if old not in self._aside:

@@ -175,7 +175,8 @@ class ShardReplay:
             self._state.actors.replay(header["trigger"], header["first"], content["fired"])
             self._take(Outputs(content["releases"]))
         elif kind == START:
-            self._state.late.on_start(self._kernel.clock_ms)
+            # where no record has come before it, the kernel's clock is still that of no event
+            self._state.late.on_start(max(self._kernel.clock_ms, self._clock_ms))
         elif kind == PANES:
             self._state.panes.on_done(header["open_from"], bytes(payload))
         else:

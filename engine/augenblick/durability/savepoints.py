@@ -69,14 +69,13 @@ def finish_savepoint(url: str, facts: SavepointFacts) -> None:
     """All parts are durable: make them one savepoint. Raises StorageError."""
     place, name = _split(url)
     files = place.files()
-    for one in facts.shards:
-        part = f"{name}/{one.shard}/checkpoint"
-        if "manifest" not in files.list(part):
-            raise StorageError(
-                f"{one.shard} has written its part where {url} is another folder: shards on other"
-                " machines need a place that all reach"
-            )
     try:
+        for one in facts.shards:
+            if "manifest" not in files.list(f"{name}/{one.shard}/checkpoint"):
+                raise StorageError(
+                    f"{one.shard} has written its part where {url} is another folder: shards on"
+                    " other machines need a place that all reach"
+                )
         write_file(files, f"{name}/{FILE_NAME}", [encode_savepoint(facts)])
     except OSError as error:
         raise _failed(place, error) from error

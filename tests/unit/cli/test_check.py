@@ -29,7 +29,7 @@ def test_check_as_json(capsys):
     assert found["memory_per_user"]["typical_bytes"] > 100
 
 
-WRONG = "plan: x\nfeatures: {f: {count: view, over: {calendar: day}}}\ntriggers: {t: {whn: f}}\n"
+WRONG = "plan: x\nfeatures: {f: {count: view, by: [a, b]}}\ntriggers: {t: {whn: f}}\n"
 
 
 def test_check_of_a_wrong_plan(folder, capsys):
@@ -38,7 +38,7 @@ def test_check_of_a_wrong_plan(folder, capsys):
     captured = capsys.readouterr()
     assert captured.out == ""
     lines = captured.err.splitlines()
-    assert lines[0] == "p.yaml:2: a `calendar` window is not built yet"
+    assert lines[0] == "p.yaml:2: grouping by several fields is not built yet"
     assert lines[1].startswith("p.yaml:3: unknown key 'whn' in a trigger; did you mean 'when'?")
     assert lines[2:] == ["2 mistakes"]
 

@@ -155,6 +155,22 @@ def test_after_an_orderly_stop_nothing_is_replayed(
     assert replay.restored == len(UNITS)
 
 
+def test_a_crash_while_the_clock_stands_after_a_start_leaves_it_standing(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    story = ShardStory(program, 0)
+    story.live(150)
+    assert story.stop()
+    started = story.successor(is_start=True)
+    started.carry_out(started.core.on_recovered(story.now_ms), story.now_ms)
+    started.commit(story.now_ms)
+    assert started.core.facts()["is_standing"]
+    again = story.successor()
+    again.carry_out(again.core.on_recovered(story.now_ms), story.now_ms)
+    assert again.core.facts()["is_standing"]
+
+
 FULL_bytes = 3_000  # of the ten users' 6,000 to 15,000
 
 

@@ -53,7 +53,11 @@ class S3Place(Place):
                 " and AWS_SECRET_ACCESS_KEY"
             )
         retry_timeout = timedelta(seconds=limits.savepoint_retry_seconds_max)
-        store = S3Store.from_url(self.url, retry_config={"retry_timeout": retry_timeout})
+        try:
+            with _as_os_errors():
+                store = S3Store.from_url(self.url, retry_config={"retry_timeout": retry_timeout})
+        except OSError as error:
+            raise StorageError(f"{self.url}: {error.strerror or error}") from None
         return ObjectFiles(store, self.url)
 
 
