@@ -23,8 +23,10 @@ def note_request(log: AuditLog, request: ControlRequest) -> int:
     return log.append(_name(request), request.who, details)
 
 
-def note_answer(log: AuditLog, request: ControlRequest, number: int, status: int) -> None:
-    """Note how it ended; it has been done, so a disk that fails now is only warned of."""
+def note_answer(log: AuditLog, request: ControlRequest, number: int, status: int | None) -> None:
+    """Note how it ended; None: nobody answered in time, so it may be done or not. A disk that
+    fails now is only warned of.
+    """
     try:
         log.append(f"{_name(request)} answered", "engine", {"of": number, "status": status})
     except StorageError as error:

@@ -153,8 +153,13 @@ class GatewayShell(LinkShell):
         if request.method == "GET":
             return await self._ask(request)
         number = await asyncio.to_thread(note_request, self._audit, request)
-        answer = await self._ask(request)
-        await asyncio.to_thread(note_answer, self._audit, request, number, answer.status)
+        status = None
+        try:
+            answer = await self._ask(request)
+            status = answer.status
+        finally:
+            noting = asyncio.to_thread(note_answer, self._audit, request, number, status)
+            await asyncio.shield(noting)
         return answer
 
     async def _ask(self, request: ControlRequest) -> ControlResponse:

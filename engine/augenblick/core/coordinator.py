@@ -279,7 +279,7 @@ class CoordinatorCore:
         own = len(self._records) + len(self._letters)
         effects: list[Effect] = list(self._stop.advance(done, own, now_ms))
         if self._stop.is_paused:
-            effects += self._savepoints.on_quiet()
+            effects += self._savepoints.on_quiet(self._stop.late_gateways)
             if self._savepoints.is_told(now_ms):
                 self._stop.go_on()
                 self._stop_asked_by |= self._launchers

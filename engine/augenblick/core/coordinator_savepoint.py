@@ -7,6 +7,7 @@ file, which nobody takes for a savepoint.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -89,11 +90,17 @@ class Savepoints:
         self._latest = Savepoint(name, to, now_ms, WAITING if is_stop else PREPARING)
         return name, [] if is_stop else [PrepareSavepoint(name, to)]
 
-    def on_quiet(self) -> list[Effect]:
-        """No events come any more, and what fired has left: the last savepoint may begin."""
+    def on_quiet(self, late_gateways: Iterable[str]) -> list[Effect]:
+        """No events come any more, and what fired has left: the last savepoint may begin, unless
+        these gateways still hold events that may yet be acknowledged.
+        """
         latest = self._latest
         if latest is None or latest.state != WAITING:
             return []
+        late = ", ".join(late_gateways)
+        if late:
+            text = f"{late} could not hand over all events in time: start the engine and try again"
+            return self._fail(latest, text)
         latest.state = PREPARING
         return [PrepareSavepoint(latest.name, latest.to)]
 

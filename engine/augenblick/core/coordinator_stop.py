@@ -15,12 +15,14 @@ _PHASES: Final = ("spare", "gateway", "shard", "host", "delivery")
 class StopPlan:
     """Where the stop stands. A phase ends when each of its members has said `STOPPED` or has gone,
     or after `stop_phase_ms_max`. `pauses`: behind the shards' phase, where nothing comes in any
-    more and what fired has left, it waits for `go_on`.
+    more and what fired has left, it waits for `go_on`. `late_gateways`: those that still held
+    events when their phase ended.
     """
 
     def __init__(self, members: Members, now_ms: float, *, pauses: bool = False) -> None:
         self.is_complete = False
         self.is_paused = False
+        self.late_gateways: list[str] = []
         self._pauses = pauses
         self._members = members
         self._phase = -1
@@ -38,6 +40,8 @@ class StopPlan:
             holds = self._waiting or (self._next == "delivery" and own_waiting)
             if holds and not is_late:
                 break
+            if self._phase >= 0 and _PHASES[self._phase] == "gateway" and self._waiting:
+                self.late_gateways = sorted(self._waiting)
             self.is_paused = self._pauses and self._next == "host"
             if self.is_paused:
                 break

@@ -129,6 +129,18 @@ def test_with_stop_it_comes_between_the_last_event_and_the_end() -> None:
     assert isinstance(effects[-1], Stopped)
 
 
+def test_with_stop_it_fails_if_a_gateway_still_holds_events() -> None:
+    core = _formed()
+    name, _ = begin(core, stop=True)
+    effects = core.on_tick(10.0 + limits.stop_phase_ms_max)
+    assert to(effects, Kind.STOP) == ["shard-0", "shard-1"]
+    for shard in ("shard-0", "shard-1"):
+        core.on_message(shard, Kind.STOPPED, {}, b"", 11.0 + limits.stop_phase_ms_max)
+    found = document(core, name)
+    assert found["state"] == "failed"
+    assert found["error"].startswith("gateway-0 could not hand over all events in time")
+
+
 def test_an_end_that_nobody_hears_of_waits_for_a_while_only() -> None:
     core = _formed()
     name, _ = begin(core, stop=True)
