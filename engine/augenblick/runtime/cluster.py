@@ -179,7 +179,7 @@ class Engine:
         os.environ.update(self.node.environment())
         importing = asyncio.create_task(asyncio.to_thread(_import_ray))
         async with asyncio.timeout(limits.ray_start_seconds_max):
-            while (address := self.node.address_if_ready()) is None:  # noqa: ASYNC110
+            while (address := self.node.address_if_ready()) is None:  # noqa: ASYNC110 - a file of Ray's: there is nothing to wait on
                 await asyncio.sleep(0.02)
         await importing
         return address

@@ -22,7 +22,7 @@ def main() -> None:
         sys.modules[name] = None  # type: ignore[assignment]  # importing it now raises ImportError
     from ray.scripts.scripts import main as ray
 
-    ray()  # type: ignore[no-untyped-call]
+    ray()  # type: ignore[no-untyped-call]  # Ray says no types here
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def parse_place(text: str) -> Place:
     if not found:
         scheme, rest = "file", text
     try:
+        # the registry says an instance; what it holds here are subclasses
         kind: type[Place] = PLACES.get(scheme)  # type: ignore[assignment]
     except PluginError as error:
         raise UsageError(f"{text}: {error}") from None
