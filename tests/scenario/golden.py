@@ -17,8 +17,8 @@ from tests.unit.native.kernels import KEY, group_of
 from augenblick.binding.blocks import NO_TIME_ms
 from augenblick.binding.kernel import Kernel
 from augenblick.binding.keys import key_group_of
+from augenblick.binding.releases import record_key
 from augenblick.binding.scanning import NDJSON, Router, Source
-from augenblick.core.delivery_records import record_key
 from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot
 from augenblick.core.metrics import MetricMerger
 from augenblick.core.routing import even_ranges, shard_name

@@ -18,8 +18,8 @@ from tests.simulation.journal_story import keys_of_owner
 from tests.simulation.network import Node, World
 
 from augenblick.binding.kernel import Kernel
+from augenblick.binding.releases import record_key
 from augenblick.binding.scanning import RECORDS, Source
-from augenblick.core.delivery_records import record_key
 from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot, Stopped
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore

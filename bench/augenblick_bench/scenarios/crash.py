@@ -165,7 +165,7 @@ def expected(users: int, warm_ms: int, base_ms: int, rate: int, events: int) -> 
     for block in EventMaker(Traffic(users, base_ms, rate)).blocks(events):
         for stream, _ in routed(router, source, [block], now_ms):
             made = kernel.apply(stream, 0, 1, NO_CAP, now_ms)
-            found.update(int(item["record"]["cause"]["id"]) for item in made.releases)
+            found.update(int(release.record["cause"]["id"]) for release in made.releases)
     return found
 
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from augenblick.binding import blocks
-from augenblick.binding.records import Record, RecordMaker, dead_letter, unpack
+from augenblick.binding.records import RecordMaker, dead_letter
+from augenblick.binding.releases import Record, Release, unpack
 from augenblick.plan.program import Program
 from augenblick_native.kernel import Block
 from augenblick_native.kernel import Kernel as NativeKernel
+from augenblick_native.releases import ReleaseMaker
 from augenblick_native.replay import events_of
 from augenblick_native.status import STATUS_NAMES
 
@@ -19,13 +21,13 @@ PaneRow = tuple[int, int, int, Any, int, int]
 class Outputs:
     """Everything that came of one kernel call, held back until its journal record is durable.
 
-    `releases`: `{"record", "actions", "shadow"}` in order of release. `matches`: per custom trigger
+    `releases`: in order of release. `matches`: per custom trigger
     the firing-shaped records of its matching events. `panes`: metric panes whose windows closed.
     `records`: for each release the index of the event that released it (-1: the clock alone);
     `refused`: the same for `dead_letters`; `timed`: indexes of the releases that time decided.
     """
 
-    releases: list[dict[str, Any]] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
     dead_letters: list[Record] = field(default_factory=list)
     matches: dict[str, list[Record]] = field(default_factory=dict)
     panes: list[PaneRow] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Kernel:
             stamp_ingest=stamp_ingest,
         )
         self._maker = RecordMaker(program)
+        self._releases = ReleaseMaker(program)
         self.memory_bytes_max = memory_bytes_max
         self._source = source
         self.letters_made = 0  # numbers them: to be set where a journal is replayed
@@ -180,36 +183,32 @@ class Kernel:
 
     def _add_rows(self, block: Block, out: Outputs) -> None:
         bodies = memoryview(block.bodies)
-        for row in blocks.rows_of(block.rows):
-            body = bodies[row.body_at : row.body_at + row.body_bytes]
+        for index, row in enumerate(blocks.rows_of(block.rows)):
             kind = row.kind
             if kind == blocks.REFUSED:
-                out.dead_letters.append(self._refused(row, bytes(body)))
+                out.dead_letters.append(self._refused(row, bytes(_body(bodies, row))))
                 out.refused.append(row.record)
-            elif kind == blocks.ACTOR:
-                record = self._maker.firing(row, body)
-                out.matches.setdefault(record["trigger"], []).append(record)
+                continue
+            if kind in (blocks.FIRING, blocks.ACTOR):
+                release = self._firing(block, index, row)
+            elif kind == blocks.SESSION:
+                record = self._maker.session(row, _body(bodies, row))
+                release = Release.of(record, self._program.emit_session)
             else:
-                if row.flags & blocks.TIMED:
-                    out.timed.append(len(out.releases))
-                out.releases.append(self._release(row, kind, body))
-                out.records.append(row.record)
+                record = self._maker.window(row, _body(bodies, row))
+                release = Release.of(record, self._program.emit_window.get(row.rule, ()))
+            if kind == blocks.ACTOR:
+                out.matches.setdefault(release.trigger, []).append(release.record)
+                continue
+            if row.flags & blocks.TIMED:
+                out.timed.append(len(out.releases))
+            out.releases.append(release)
+            out.records.append(row.record)
 
-    def _release(self, row: blocks.Row, kind: int, body: memoryview) -> dict[str, Any]:
-        if kind == blocks.FIRING:
-            trigger = self._program.triggers[row.rule]
-            return {
-                "record": self._maker.firing(row, body),
-                "actions": list(trigger.actions),
-                "shadow": trigger.mode == "shadow",
-            }
-        if kind == blocks.SESSION:
-            record = self._maker.session(row, body)
-            actions = self._program.emit_session
-        else:
-            record = self._maker.window(row, body)
-            actions = self._program.emit_window.get(row.rule, ())
-        return {"record": record, "actions": list(actions), "shadow": False}
+    def _firing(self, block: Block, index: int, row: blocks.Row) -> Release:
+        trigger = self._program.triggers[row.rule]
+        key, packed = self._releases.firing(block, index)
+        return Release(key, "firing", trigger.name, trigger.mode == "shadow", packed)
 
     def _refused(self, row: blocks.Row, body: bytes) -> Record:
         self.letters_made += 1
@@ -231,3 +230,7 @@ class Kernel:
             out.panes.append(
                 (pane.key_group, pane.metric, pane.start_ms, group, pane.events, total)
             )
+
+
+def _body(bodies: memoryview, row: blocks.Row) -> memoryview:
+    return bodies[row.body_at : row.body_at + row.body_bytes]

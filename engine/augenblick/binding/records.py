@@ -1,45 +1,26 @@
-"""Rows of the kernel's results as the records of DESIGN section 4.
-
-A firing's id is 128 bits of BLAKE2b, hex, over its parts, each after its byte length as 4-byte big
-endian: trigger name, trigger version, user, group or match value (its JSON text; empty if none),
-time, the identities of the events that made it, k.
+"""Rows of the kernel's results as the records of DESIGN section 4; firings the native ReleaseMaker
+makes.
 """
 
 import base64
 import json
-from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
 import msgpack
-import msgspec
 
-from augenblick.binding.blocks import APPROXIMATE, SHADOW, NO_TIME_ms, Row
-from augenblick.plan.program import Program, Trigger
+from augenblick.binding.blocks import Row
+from augenblick.binding.releases import Record, pack, unpack
+from augenblick.plan.program import Program
+from augenblick_native.json_text import to_json
+from augenblick_native.releases import firing_id
 
-Record = dict[str, Any]
-_TO_TEXT = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def firing_id(parts: Iterable[str]) -> str:
-    """The deterministic id of a firing over its parts, in order."""
-    raws = [part.encode() for part in parts]
-    joined = b"".join([len(raw).to_bytes(4, "big") + raw for raw in raws])
-    return blake2b(joined, digest_size=16).hexdigest()
+__all__ = ["RecordMaker", "dead_letter", "firing_id", "group_text"]
 
 
 def group_text(value: Any) -> str:
     """The identity of a group or match value: its compact JSON text."""
-    return _TO_TEXT.encode(value)
-
-
-def key_text(value: Any) -> str:
-    """The key of a group in a record's map: a string itself, else its JSON text."""
-    return value if isinstance(value, str) else group_text(value)
-
-
-unpack = msgspec.msgpack.Decoder().decode
-"""One msgpack value the kernel wrote; maps may have keys of any scalar."""
+    return to_json(pack(value)).decode()
 
 
 class RecordMaker:
@@ -47,42 +28,6 @@ class RecordMaker:
 
     def __init__(self, program: Program) -> None:
         self._program = program
-
-    def firing(self, row: Row, body: bytes | memoryview) -> Record:
-        """A firing of a trigger."""
-        trigger = self._program.triggers[row.rule]
-        user, group, match, cause, identities, values = unpack(body)
-        time_ms = row.time_ms
-        start_ms = row.start_ms
-        of_id = match if trigger.match != -1 else group
-        parts = [
-            trigger.name,
-            trigger.version,
-            user,
-            "" if of_id is None else group_text(of_id),
-            str(time_ms),
-            *(str(identity) for identity in identities),
-            str(row.k),
-        ]
-        cause["id"] = None if cause["id"] is None else str(cause["id"])
-        record: Record = {
-            "kind": "firing",
-            "id": firing_id(parts),
-            "trigger": trigger.name,
-            "user": user,
-            "by": _by(trigger, group, match),
-            "time": time_ms,
-            "fired_at": row.fired_ms,
-            "cause": cause,
-            "session": None if start_ms == NO_TIME_ms else start_ms,
-            "values": {name: _plain(value) for name, value in values.items()},
-            "variant": None,
-        }
-        if row.flags & APPROXIMATE:
-            record["approximate"] = True
-        if row.flags & SHADOW:
-            record["mode"] = "shadow"
-        return record
 
     def session(self, row: Row, body: bytes | memoryview) -> Record:
         """A closed session; `end` is its last event's time."""
@@ -107,22 +52,6 @@ class RecordMaker:
             "end": row.end_ms,
             "value": value,
         }
-
-
-def _by(trigger: Trigger, group: Any, match: Any) -> Record | None:
-    by = {}
-    if group is not None:
-        by[trigger.group_name] = group
-    if match is not None:
-        by[trigger.match_name] = match
-    return by or None
-
-
-def _plain(value: Any) -> Any:
-    """A map over groups gets text keys."""
-    if isinstance(value, dict):
-        return {key_text(key): item for key, item in value.items()}
-    return value
 
 
 def dead_letter(

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgpack
 
+from augenblick.binding.releases import pack
 from augenblick.core.coordinator_members import Members
 from augenblick.core.coordinator_savepoint import SAVEPOINTS_PATH, Savepoints, savepoint_request
 from augenblick.core.coordinator_status import StatusBook
@@ -206,7 +207,7 @@ class CoordinatorCore:
         if not releases:
             return []
         self._book.on_releases(releases)
-        sends, left = self._records.add(releases)
+        sends, left = self._records.add([pack(one) for one in releases])
         effects: list[Effect] = [*sends]
         if left:
             text = f"{len(left)} metric records had to leave the outbox"

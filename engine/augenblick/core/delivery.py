@@ -21,8 +21,9 @@ from operator import attrgetter
 from typing import Any
 
 from augenblick import limits
+from augenblick.binding.releases import record_key
 from augenblick.core.delivery_counters import ActionCounters, DeliveryCounters
-from augenblick.core.delivery_records import action_letter, record_key, settled_mark
+from augenblick.core.delivery_records import action_letter, settled_mark
 from augenblick.core.delivery_retry import RetryPolicy
 from augenblick.core.delivery_tail import Tail
 from augenblick.core.delivery_target import Capacity, Delivery, Parcel, Target

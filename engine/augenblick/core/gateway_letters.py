@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 
 from augenblick.binding.pseudonyms import Pseudonyms
+from augenblick.binding.releases import pack
 from augenblick.core.effects import Send
 from augenblick.core.outbox import Outbox
 from augenblick.limits import (
@@ -86,7 +87,7 @@ class LetterQueue:
         """Send what is new."""
         if not self._new:
             return []
-        sends, left = self._outbox.add(self._new)
+        sends, left = self._outbox.add([pack(letter) for letter in self._new])
         self.dropped += len(left)
         self._new, self._new_bytes = [], 0
         return sends

@@ -8,19 +8,16 @@ incarnation can never be taken for one to this.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from augenblick import limits
+from augenblick.binding.releases import pack, packed_list, unpack
 from augenblick.core.effects import Send
 
 SEQ_BITS: Final = 20
-
-_pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = msgspec.msgpack.Decoder().decode
+_HEAD_bytes: Final = 5  # of a list, at most
 
 
 @dataclass(slots=True)
@@ -35,10 +32,7 @@ class _Waiting:
 
 
 class Outbox:
-    """The unanswered messages to one peer, oldest first, bounded in items and bytes.
-
-    `key_of` names an item for the journal, where numbers of this process mean nothing.
-    """
+    """The unanswered messages to one peer, oldest first, bounded in items and bytes."""
 
     def __init__(
         self,
@@ -48,14 +42,12 @@ class Outbox:
         *,
         items_max: int = limits.outbox_items_max,
         bytes_max: int = limits.outbox_bytes_max,
-        key_of: Callable[[Any], str] | None = None,
     ) -> None:
         self.items = 0
         self._peer = peer
         self._kind = kind
         self._items_max = items_max
         self._bytes_max = bytes_max
-        self._key_of = key_of
         self._bytes = 0
         self._seq = incarnation << SEQ_BITS
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()
@@ -73,12 +65,17 @@ class Outbox:
         """Have this message and all before it been answered (or left)?"""
         return not self._waiting or next(iter(self._waiting)) > seq
 
-    def add(self, items: Sequence[Any], **header: Any) -> tuple[list[Send], list[Any]]:
-        """Send items; returns the messages and the oldest items that had to leave to make room."""
+    def add(
+        self, items: Sequence[bytes], keys: Sequence[str] = (), **header: Any
+    ) -> tuple[list[Send], list[Any]]:
+        """Send items, each one packed value; one that fits no frame is left out.
+
+        `keys` name them for the journal, where numbers of this process mean nothing. Returns the
+        messages and the oldest items (unpacked) that had to leave to make room.
+        """
         sends = [
-            self._send(*part, header)
-            for start in range(0, len(items), limits.outbox_message_items_max)
-            for part in _fitting(items[start : start + limits.outbox_message_items_max])
+            self._send(items[start:end], list(keys[start:end]), header)
+            for start, end in _fitting(items)
         ]
         return sends, self._make_room()
 
@@ -131,19 +128,19 @@ class Outbox:
         ]
 
     def _shorten(self, waiting: _Waiting) -> None:
-        items = _unpack(waiting.payload)
+        items = unpack(waiting.payload)
         kept = sorted(waiting.open)
         self._bytes -= len(waiting.payload)
-        waiting.payload = _pack([items[index] for index in kept])
+        waiting.payload = pack([items[index] for index in kept])
         self._bytes += len(waiting.payload)
         waiting.keys = [waiting.keys[index] for index in kept] if waiting.keys else []
         waiting.open = set(range(len(kept)))
         waiting.items = len(kept)
 
-    def _send(self, items: Sequence[Any], payload: bytes, header: dict[str, Any]) -> Send:
+    def _send(self, items: Sequence[bytes], keys: list[str], header: dict[str, Any]) -> Send:
         self._seq += 1
         full = {"seq": self._seq, **header}
-        keys = [] if self._key_of is None else [self._key_of(item) for item in items]
+        payload = packed_list(items)
         self._waiting[self._seq] = _Waiting(full, payload, set(range(len(items))), len(items), keys)
         self.items += len(items)
         self._bytes += len(payload)
@@ -153,7 +150,7 @@ class Outbox:
         left: list[Any] = []
         while self._waiting and (self.items > self._items_max or self._bytes > self._bytes_max):
             _, oldest = self._waiting.popitem(last=False)
-            items = _unpack(oldest.payload)
+            items = unpack(oldest.payload)
             if isinstance(items, list):
                 left += [items[index] for index in sorted(oldest.open)]
             self.items -= len(oldest.open)
@@ -165,17 +162,22 @@ def unpack_open(open_items: Iterable[Sequence[Any]]) -> list[Any]:
     """The items that `open_items` gave."""
     found = []
     for payload, indexes in open_items:
-        items = _unpack(payload)
+        items = unpack(payload)
         found += [items[index] for index in indexes]
     return found
 
 
-def _fitting(items: Sequence[Any]) -> list[tuple[Sequence[Any], bytes]]:
-    """The items as (items, payload) parts that fit a frame; one that alone does not is left out."""
-    payload = _pack(items)
-    if len(payload) <= limits.outbox_message_bytes_max:
-        return [(items, payload)]
-    if len(items) == 1:
-        return []
-    middle = len(items) // 2
-    return _fitting(items[:middle]) + _fitting(items[middle:])
+def _fitting(items: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where in the items each message begins and ends."""
+    start, size = 0, _HEAD_bytes
+    for index, item in enumerate(items):
+        size += len(item)
+        is_full = index - start >= limits.outbox_message_items_max
+        if is_full or size > limits.outbox_message_bytes_max:
+            if start < index:
+                yield start, index
+            start, size = index, _HEAD_bytes + len(item)
+            if size > limits.outbox_message_bytes_max:
+                start, size = index + 1, _HEAD_bytes
+    if start < len(items):
+        yield start, len(items)

@@ -107,7 +107,7 @@ def _open_parts(
     rows = list(content["panes"][2])
     batches = [(name, one) for name, waiting, _ in content["actors"] for one in waiting]
     for outputs in held:
-        records += outputs.releases
+        records += [release.plain for release in outputs.releases]
         letters += outputs.dead_letters
         rows += map(plain_pane, outputs.panes)
         batches += outputs.matches.items()

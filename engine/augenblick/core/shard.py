@@ -23,7 +23,7 @@ import msgpack
 
 from augenblick import limits
 from augenblick.binding.kernel import Outputs
-from augenblick.core.delivery_records import letter_key, release_key
+from augenblick.binding.releases import Release, pack, record_key
 from augenblick.core.effects import (
     Append,
     Effect,
@@ -105,8 +105,8 @@ class ShardCore:
         self._held: deque[Held] = deque()
         self._token = 0
         self._durable_clock_ms = NO_CLOCK
-        self._records = Outbox("delivery", Kind.RECORDS, incarnation, key_of=release_key)
-        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation, key_of=letter_key)
+        self._records = Outbox("delivery", Kind.RECORDS, incarnation)
+        self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
         self._panes = ShardPanes(epoch)
         self._actors = ShardActors(program, incarnation)
         waiting = (self._panes, self._actors, self._records, self._letters)
@@ -463,20 +463,22 @@ class ShardCore:
                 effects.append(Log("warning", text, facts))
         return effects
 
-    def _hand_over(
-        self, releases: list[dict[str, Any]], received_us: int, now_ms: float
-    ) -> list[Effect]:
+    def _hand_over(self, releases: list[Release], received_us: int, now_ms: float) -> list[Effect]:
         """Give records to delivery; those that have to make room become dead letters."""
-        sends, left = self._records.add(releases, received_us=received_us)
+        keys = [one.key for one in releases]
+        sends, left = self._records.add(
+            [one.packed for one in releases], keys, received_us=received_us
+        )
         if not left:
             return list(sends)
         pending = self._nothing()
         pending.outputs.dead_letters = [outbox_full(item, now_ms) for item in left]
-        parts = left_parts([release_key(item) for item in left], int(now_ms))
+        parts = left_parts([record_key(item["record"]) for item in left], int(now_ms))
         return [*sends, self._append(pending, parts)]
 
     def _keep_letters(self, letters: list[dict[str, Any]]) -> list[Effect]:
-        sends, left = self._letters.add(letters)
+        ids = [letter["id"] for letter in letters]
+        sends, left = self._letters.add([pack(letter) for letter in letters], ids)
         self.counters.letters_lost += len(left)
         return [*sends, *(self._note_outcomes(letters=[one["id"] for one in left]) if left else ())]
 

@@ -15,6 +15,7 @@ import msgpack
 
 from augenblick import limits
 from augenblick.binding.records import firing_id
+from augenblick.binding.releases import Release
 from augenblick.core.effects import Effect, Log, Send
 from augenblick.core.outbox import SEQ_BITS
 from augenblick.core.routing import host_name
@@ -41,7 +42,7 @@ class Answer:
     trigger: str
     first: str
     received_us: int = 0
-    releases: list[dict[str, Any]] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
     fired: list[list[Any]] = field(default_factory=list)
 
 
@@ -250,11 +251,11 @@ def columns_of(matches: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _firing(
     trigger: Trigger, match: dict[str, Any], key: str, values: dict[str, Any], now_ms: int
-) -> dict[str, Any]:
+) -> Release:
     record = {
         **match,
         "id": firing_id((trigger.name, trigger.version, match["user"], key)),
         "fired_at": now_ms,
         "values": {**match["values"], **values},
     }
-    return {"record": record, "actions": list(trigger.actions), "shadow": trigger.mode == "shadow"}
+    return Release.of(record, trigger.actions, is_shadow=trigger.mode == "shadow")

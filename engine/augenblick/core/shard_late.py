@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from augenblick.binding.kernel import Outputs
+from augenblick.binding.releases import Release
 from augenblick.core.metrics import NO_CLOCK
 
 
@@ -69,16 +70,19 @@ class LateTimers:
     def _mark(self, outputs: Outputs, now_ms: int) -> None:
         """Bring what time decided into its order, and say of firings how late they are."""
         assert self._end_ms is not None
+        releases = outputs.releases
         for index in outputs.timed:
-            record = outputs.releases[index]["record"]
+            plain = releases[index].plain
+            record = plain["record"]
             if record["kind"] == "firing" and record["time"] < self._end_ms:
                 late_ms = now_ms + self._line_ms - record["time"]
                 if late_ms > 0:
                     record["late_by"] = late_ms
-        outputs.releases.sort(key=_instant)
+                    releases[index] = Release.from_plain(plain)
+        releases.sort(key=_instant)
 
 
-def _instant(item: dict[str, Any]) -> int:
-    record = item["record"]
+def _instant(release: Release) -> int:
+    record = release.record
     at_ms: int = record["time"] if record["kind"] == "firing" else record["end"]
     return at_ms

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from augenblick.binding.releases import Release
 from augenblick.plan.program import Program
 
 
@@ -36,11 +37,11 @@ class ReplayedPlan:
         self._facts = dict(facts)
         self._is_same = facts["hash"] == self._program.plan_hash
 
-    def leaving(self, releases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def leaving(self, releases: list[Release]) -> list[Release]:
         """The releases that the old plan made too."""
         if self._is_same:
             return releases
-        return [item for item in releases if self._knew(item["record"])]
+        return [item for item in releases if self._knew(item)]
 
     def pane_rows(self, plain: list[Any]) -> list[Any]:
         """Panes as `ShardPanes.restore` takes them: those of metrics that still are. What the
@@ -54,15 +55,14 @@ class ReplayedPlan:
         old = [index_of.get((name, size_ms)) for name, size_ms in self._facts["metrics"]]
         return [None, None, list(_renumbered(plain[2], old))]
 
-    def _knew(self, record: Mapping[str, Any]) -> bool:
-        kind = record["kind"]
-        if kind == "session":
+    def _knew(self, release: Release) -> bool:
+        if release.kind == "session":
             return bool(self._facts["sessions"])
-        if kind == "window":
-            return record["feature"] in self._facts["windows"]
-        name = record["trigger"]
+        if release.kind == "window":
+            return release.record["feature"] in self._facts["windows"]
         now = {one.name: one.version for one in self._program.triggers}
-        return bool(self._facts["triggers"].get(name) == now.get(name))
+        before = self._facts["triggers"].get(release.trigger)
+        return bool(before == now.get(release.trigger))
 
 
 def _renumbered(rows: Iterable[list[Any]], index_of: list[int | None]) -> Iterable[list[Any]]:

@@ -27,6 +27,9 @@ import struct
 from typing import Any, Final
 
 import msgpack
+import msgspec
+
+from augenblick.binding.releases import Release, pack
 
 BATCH: Final = "batch"
 ADVANCE: Final = "advance"
@@ -100,10 +103,11 @@ def left_parts(keys: list[str], now_ms: int) -> tuple[bytes | memoryview, ...]:
 
 
 def answer_parts(
-    trigger: str, first: str, releases: list[dict[str, Any]], fired: list[list[Any]]
+    trigger: str, first: str, releases: list[Release], fired: list[list[Any]]
 ) -> tuple[bytes | memoryview, ...]:
     """The record of a custom trigger's answer, or of a batch that was dropped without one."""
-    payload = msgpack.packb({"releases": releases, "fired": fired})
+    packed = [msgspec.Raw(release.packed) for release in releases]
+    payload = pack({"releases": packed, "fired": fired})
     return record_parts({"kind": ANSWER, "trigger": trigger, "first": first}, payload)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgpack
 
 from augenblick.binding.kernel import Outputs
-from augenblick.core.delivery_records import record_key
+from augenblick.binding.releases import Release, record_key
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import unpack_open
 from augenblick.core.routing import KEY_GROUPS
@@ -52,7 +52,7 @@ class ShardReplay:
         program: Program,
         positions: Mapping[int, int],
     ) -> None:
-        self.records: dict[str, dict[str, Any]] = {}
+        self.records: dict[str, Release] = {}
         self.letters: dict[str, dict[str, Any]] = {}
         self.restored = 0
         self.applied = 0
@@ -87,7 +87,8 @@ class ShardReplay:
         state.panes.restore(self._plan.pane_rows(content["panes"]))
         state.actors.restore(content["actors"])
         for item in unpack_open(content["records"]):
-            self.records[record_key(item["record"])] = item
+            release = Release.from_plain(item)
+            self.records[release.key] = release
         for letter in unpack_open(content["letters"]):
             self.letters[letter["id"]] = letter
         self._clock_ms = content["clock_ms"]
@@ -167,13 +168,13 @@ class ShardReplay:
                 self.letters.pop(letter_id, None)
         elif kind == LEFT:
             for key in msgpack.unpackb(payload):
-                item = self.records.pop(key, None)
-                if item is not None:
-                    self._keep_letter(outbox_full(item, header["now_ms"]))
+                release = self.records.pop(key, None)
+                if release is not None:
+                    self._keep_letter(outbox_full(release.plain, header["now_ms"]))
         elif kind == ANSWER:
             content = msgpack.unpackb(payload, strict_map_key=False)
             self._state.actors.replay(header["trigger"], header["first"], content["fired"])
-            self._take(Outputs(content["releases"]))
+            self._take(Outputs([Release.from_plain(one) for one in content["releases"]]))
         elif kind == START:
             # where no record has come before it, the kernel's clock is still that of no event
             self._state.late.on_start(max(self._kernel.clock_ms, self._clock_ms))
@@ -190,8 +191,8 @@ class ShardReplay:
     def _take(self, outputs: Outputs) -> None:
         """Keep what is to leave once the recovery is over."""
         self._state.panes.add(outputs.panes)
-        for item in self._plan.leaving(outputs.releases):
-            self.records[record_key(item["record"])] = item
+        for release in self._plan.leaving(outputs.releases):
+            self.records[release.key] = release
         for letter in outputs.dead_letters:
             self._keep_letter(letter)
         for trigger, matches in outputs.matches.items():

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgpack
+import msgspec
 
 from augenblick.binding.kernel import Outputs
+from augenblick.binding.releases import Release, pack
 from augenblick.core.outbox import Outbox
 from augenblick.core.shard_actors import ShardActors
 from augenblick.core.shard_clock import GatewayClocks
@@ -83,19 +85,28 @@ def encode_state(
         "letters": state.letters.open_items(),
         "letters_made": letters_made,
         "held": [
-            [one.releases, one.dead_letters, one.matches, [plain_pane(row) for row in one.panes]]
+            [
+                [msgspec.Raw(release.packed) for release in one.releases],
+                one.dead_letters,
+                one.matches,
+                [plain_pane(row) for row in one.panes],
+            ]
             for one in held
         ],
     }
-    packed: bytes = msgpack.packb(content)
-    return packed
+    return pack(content)
 
 
 def decode_state(data: bytes) -> dict[str, Any]:
     """The content that `encode_state` packed, `held` as Outputs."""
     content: dict[str, Any] = msgpack.unpackb(data, strict_map_key=False)
     content["held"] = [
-        Outputs(releases, letters, matches, [_pane_of(row) for row in panes])
+        Outputs(
+            [Release.from_plain(one) for one in releases],
+            letters,
+            matches,
+            [_pane_of(row) for row in panes],
+        )
         for releases, letters, matches, panes in content["held"]
     ]
     return content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from augenblick.binding.releases import Release
 from augenblick.core.shard_kernel import ShardKernel
 from augenblick.telemetry.histogram import Histogram
 
@@ -27,19 +28,18 @@ class ShardCounters:
         """What the kernel has counted so far was counted before the crash."""
         self._replayed = kernel.counters()
 
-    def on_releases(self, releases: list[dict[str, Any]], received_us: int, now_ms: float) -> None:
+    def on_releases(self, releases: list[Release], received_us: int, now_ms: float) -> None:
         """Records that leave now."""
         latency_us = int(now_ms * 1000) - received_us
-        for item in releases:
-            record = item["record"]
-            kind = record["kind"]
+        for release in releases:
+            kind = release.kind
             self._records[kind] = self._records.get(kind, 0) + 1
             if kind != "firing":
                 continue
             counts = self._triggers.setdefault(
-                record["trigger"], {"firings": 0, "shadow": 0, "latency": Histogram()}
+                release.trigger, {"firings": 0, "shadow": 0, "latency": Histogram()}
             )
-            counts["shadow" if item["shadow"] else "firings"] += 1
+            counts["shadow" if release.is_shadow else "firings"] += 1
             if received_us:
                 counts["latency"].add(latency_us)
 

@@ -117,7 +117,8 @@ class Simulation:
         keyed = []
         for record, release in zip(out.records, out.releases, strict=True):
             line = line_of[record] if record >= 0 else after
-            keyed.append((self._key(line, release["record"]), release["record"]))
+            found = release.record
+            keyed.append((self._key(line, found), found))
         for letters in out.matches.values():
             keyed += [(self._key(after, letter), letter) for letter in letters]
         for record, letter in zip(out.refused, out.dead_letters, strict=True):

@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from augenblick.binding.kernel import Outputs
+from augenblick.binding.releases import Release
 from augenblick.core.metrics import NO_CLOCK
 
 MARK = struct.Struct("<IIqq")
@@ -105,5 +106,5 @@ class StubKernel:
         elif user.startswith("custom"):
             outputs.matches.setdefault("mine", []).append({**record, "trigger": "mine"})
         else:
-            outputs.releases.append({"record": record, "actions": ["call"], "shadow": False})
+            outputs.releases.append(Release.of(record, ["call"]))
         outputs.panes.append((0, 0, time_ms // 1000 * 1000, None, self.events, 0))

@@ -14,7 +14,7 @@ from tests.simulation.disk import SimulatedFiles
 from tests.unit.native.kernels import event, group_of, mark
 
 from augenblick.binding.kernel import Kernel
-from augenblick.core.delivery_records import record_key
+from augenblick.binding.releases import record_key
 from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot
 from augenblick.core.shard import ShardCore
 from augenblick.durability.checkpoint import Checkpoint
@@ -316,5 +316,9 @@ def _items(effects: list[Effect], kind: int) -> list[Any]:
 
 
 def _plain(outputs: Any) -> list[Any]:
-    rows = [outputs.releases, outputs.matches.get("custom", []), outputs.panes]
+    rows = [
+        [one.plain for one in outputs.releases],
+        outputs.matches.get("custom", []),
+        outputs.panes,
+    ]
     return [sorted(one, key=repr) for one in [*rows, outputs.dead_letters]]

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.core.delivery_shell import firing, item, outage, refusal, shell
 
 from augenblick import limits
-from augenblick.core.delivery_records import record_key
+from augenblick.binding.releases import record_key
 from augenblick.core.delivery_target import Capacity
 
 

@@ -9,9 +9,13 @@ from augenblick.core.routing import even_ranges
 from augenblick.link.messages import Kind
 
 
+def packed(items: list[str]) -> list[bytes]:
+    return [msgpack.packb(item) for item in items]
+
+
 def test_numbers_rise_over_incarnations() -> None:
-    first, _ = Outbox("d", Kind.RECORDS, 1000).add(["a"])
-    second, _ = Outbox("d", Kind.RECORDS, 1001).add(["a"])
+    first, _ = Outbox("d", Kind.RECORDS, 1000).add(packed(["a"]))
+    second, _ = Outbox("d", Kind.RECORDS, 1001).add(packed(["a"]))
     assert first[0].header["seq"] == (1000 << SEQ_BITS) + 1
     assert second[0].header["seq"] > first[0].header["seq"]
 
@@ -20,7 +24,7 @@ def test_many_items_leave_in_bounded_messages(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(limits, "outbox_message_items_max", 3)
     monkeypatch.setattr(limits, "outbox_message_bytes_max", 30)
     box = Outbox("d", Kind.RECORDS, 1)
-    sends, _ = box.add(["x" * 5] * 7 + ["y" * 20] * 2 + ["z" * 100])
+    sends, _ = box.add(packed(["x" * 5] * 7 + ["y" * 20] * 2 + ["z" * 100]))
     sizes = [len(msgpack.unpackb(one.payload)) for one in sends]
     assert all(len(one.payload) <= 30 for one in sends)
     assert sum(sizes) == 9
@@ -29,7 +33,7 @@ def test_many_items_leave_in_bounded_messages(monkeypatch: pytest.MonkeyPatch) -
 
 def test_partial_answers_keep_the_message_until_all_is_final() -> None:
     box = Outbox("d", Kind.RECORDS, 1)
-    (send,), _ = box.add(["a", "b", "c"], note=7)
+    (send,), _ = box.add(packed(["a", "b", "c"]), note=7)
     seq = send.header["seq"]
     assert box.on_done(seq, [[0, "x"], [2, "x"]]) is None
     assert (box.items, len(box), box.is_answered(seq)) == (1, 1, False)
@@ -43,14 +47,14 @@ def test_partial_answers_keep_the_message_until_all_is_final() -> None:
 
 def test_the_oldest_open_items_make_room() -> None:
     box = Outbox("d", Kind.RECORDS, 1, items_max=3)
-    (first,), _ = box.add(["a", "b"])
+    (first,), _ = box.add(packed(["a", "b"]))
     box.on_done(first.header["seq"], [[0, "x"]])
-    _, left = box.add(["c", "d", "e"])
+    _, left = box.add(packed(["c", "d", "e"]))
     assert left == ["b"]
     assert box.items == 3
     box = Outbox("d", Kind.RECORDS, 1, bytes_max=10)
-    box.add(["12345"])
-    assert box.add(["67890"])[1] == ["12345"]
+    box.add(packed(["12345"]))
+    assert box.add(packed(["67890"]))[1] == ["12345"]
 
 
 def test_ranges_are_even_and_cover_everything() -> None:

@@ -72,7 +72,7 @@ def start(directory: Path) -> Guarded:
 
 
 def plain(outputs: Outputs) -> list[object]:
-    return sorted((one["record"] for one in outputs.releases), key=repr)
+    return sorted((one.record for one in outputs.releases), key=repr)
 
 
 def test_the_third_death_names_the_event_and_the_fourth_start_goes_on(tmp_path: Path) -> None:

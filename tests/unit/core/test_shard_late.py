@@ -1,6 +1,7 @@
 """`late_by`: which firings have it after a start of the whole engine, and how much."""
 
 from augenblick.binding.kernel import Outputs
+from augenblick.binding.releases import Release
 from augenblick.core.shard_late import LateTimers
 
 DAY = 86_400_000
@@ -8,11 +9,8 @@ NOW = 1_700_000_000_000
 
 
 def outputs(*times, timed=None):
-    releases = [
-        {"record": {"kind": "firing", "time": at_ms}, "actions": [], "shadow": False}
-        for at_ms in times
-    ]
-    releases.append({"record": {"kind": "session", "end": times[0]}})
+    releases = [Release.of({"kind": "firing", "id": str(at_ms), "time": at_ms}) for at_ms in times]
+    releases.append(Release.of({"kind": "session", "end": times[0]}))
     indexes = range(len(releases)) if timed is None else timed
     return Outputs(releases, timed=list(indexes))
 
@@ -26,7 +24,7 @@ def started():
 
 
 def late_by(made):
-    return [one["record"].get("late_by") for one in made.releases]
+    return [one.record.get("late_by") for one in made.releases]
 
 
 def test_what_was_due_is_late_and_in_time_order():
@@ -34,7 +32,7 @@ def test_what_was_due_is_late_and_in_time_order():
     assert late.is_standing
     made = outputs(NOW - 1000, NOW - 1_000_000, timed=[0, 1, 2])
     assert late.after(made, NOW + 25_000, NOW + 30_000)
-    times = [one["record"].get("time") for one in made.releases]
+    times = [one.record.get("time") for one in made.releases]
     assert times == [NOW - 1_000_000, NOW - 1000, None]
     assert late_by(made) == [1_025_000, 26_000, None]
     assert not late.is_standing

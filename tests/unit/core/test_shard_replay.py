@@ -133,9 +133,9 @@ def test_a_new_rule_of_a_changed_plan_starts_silently(monkeypatch: pytest.Monkey
         story.program = new
         changed = story.successor()
         found = changed.replay.records
-        names = {one["record"].get("trigger") for one in found.values()}
+        names = {one.trigger for one in found.values()}
         assert "fresh" not in names
-        third = {key for key, one in same.items() if one["record"].get("trigger") == "third"}
+        third = {key for key, one in same.items() if one.trigger == "third"}
         assert same.keys() - found.keys() <= third  # those that had left stay
         assert found.keys() <= same.keys()
         metrics = {row[1] for row in changed.core._panes.snapshot()[2]}

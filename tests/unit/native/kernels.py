@@ -80,7 +80,7 @@ class Run:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        return [release["record"] for out in self.out for release in out.releases]
+        return [release.record for out in self.out for release in out.releases]
 
     @property
     def panes(self) -> list[Any]:
@@ -91,7 +91,7 @@ class Run:
 
 
 def firings(out: Outputs) -> list[dict[str, Any]]:
-    return [release["record"] for release in out.releases]
+    return [release.record for release in out.releases]
 
 
 def values(out: Outputs) -> list[Any]:

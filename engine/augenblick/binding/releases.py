@@ -1,0 +1,81 @@
+"""What is to leave: a record with what is done with it, packed once where it is made."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Self
+
+import msgspec
+
+Record = dict[str, Any]
+
+# Which fields identify a record that has no id of its own; equal ones are one record.
+IDENTITY = {
+    "session": ("user", "start", "end"),
+    "window": ("feature", "user", "by", "start", "end"),
+    "metric": ("metric", "by", "start", "end"),
+}
+
+pack = msgspec.msgpack.Encoder().encode
+"""Plain values (and `msgspec.Raw`) as msgpack."""
+unpack = msgspec.msgpack.Decoder().decode
+"""One msgpack value; maps may have keys of any scalar."""
+
+
+def record_key(record: Mapping[str, Any]) -> str:
+    """The idempotency key: a firing's id, else 128 bits of BLAKE2b over what identifies it, hex."""
+    own = record.get("id")
+    if isinstance(own, str) and own:
+        return own
+    kind = str(record.get("kind", ""))
+    fields = IDENTITY.get(kind, tuple(sorted(record)))
+    identity = json.dumps(
+        [kind, [record.get(name) for name in fields]], sort_keys=True, default=str
+    )
+    return blake2b(identity.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One record on its way out.
+
+    `key`: its idempotency key. `trigger`: of a firing, else empty. `packed`: the msgpack map
+    {"record", "actions", "shadow"}, as it rides the link and lies in the outbox.
+    """
+
+    key: str
+    kind: str
+    trigger: str
+    is_shadow: bool
+    packed: bytes
+
+    @classmethod
+    def of(cls, record: Record, actions: Iterable[str] = (), *, is_shadow: bool = False) -> Self:
+        """With the actions that are to be carried out for the record."""
+        plain = {"record": record, "actions": list(actions), "shadow": is_shadow}
+        return cls.from_plain(plain)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Self:
+        """Of the map itself."""
+        record = plain["record"]
+        trigger = record.get("trigger") or ""
+        return cls(record_key(record), record["kind"], trigger, bool(plain["shadow"]), pack(plain))
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The map, unpacked anew at each call."""
+        found: dict[str, Any] = unpack(self.packed)
+        return found
+
+    @property
+    def record(self) -> Record:
+        """The record, likewise."""
+        found: Record = self.plain["record"]
+        return found
+
+
+def packed_list(packed: Iterable[bytes]) -> bytes:
+    """Packed values as one packed list of them."""
+    return pack([msgspec.Raw(one) for one in packed])
