@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -111,6 +112,27 @@ class Serve:
                 return _owner_of(fields[9])
         raise AssertionError(f"nobody listens at {address}")
 
+    def coordinator_pid(self) -> int:
+        """The one of the engine's processes that listens and is none of the others."""
+        status = self.ask("/v1/status")
+        shards = [one["address"] for one in status["shards"].values() if one["up"]]
+        others = {self.pid_at(one) for one in (*shards, self.forward, status["delivery"]["address"])}
+        inodes = {}
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                inodes[f"socket:[{fields[9]}]"] = fields[1]
+        raylet = _parent(self.pid_at(self.forward))
+        for pid in our_processes(self.mark) - others:
+            with contextlib.suppress(OSError):
+                if _parent(pid) != raylet:
+                    continue
+                links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+                # Ray's own ports of a worker are on 127.0.0.2 or all addresses.
+                if any(inodes.get(link, "").startswith("0100007F") for link in links):
+                    return pid
+        raise AssertionError("no coordinator")
+
     def stop(self) -> int:
         """SIGTERM; the exit code. Checks that no process is left."""
         started = self.started_pids | our_processes(self.mark)
@@ -137,6 +159,13 @@ def serving(plan: str, data: Path, *flags: str, **options: Any) -> Iterator[Serv
         yield serve
     finally:
         serve.kill()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 def run(*arguments: str, seconds: float = 60.0) -> str:
@@ -214,6 +243,10 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def _owner_of(inode: str) -> int:

@@ -70,32 +70,6 @@ def _epoch(data: Path) -> int:
     return int((data / "shard-0" / "epoch").read_text())
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def _coordinator(shop: Serve) -> int:
-    """The one of the engine's processes that listens and is none of the others."""
-    status = shop.ask("/v1/status")
-    others = {_owner(shop.data), shop.pid_at(shop.forward)}
-    others.add(shop.pid_at(status["delivery"]["address"]))
-    inodes = {}
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A":
-            inodes[f"socket:[{fields[9]}]"] = fields[1]
-    raylet = _parent(_owner(shop.data))
-    for pid in shop.started_pids - others:
-        with suppress(OSError):
-            if _parent(pid) != raylet:
-                continue
-            links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
-            # Ray's own ports of a worker are on 127.0.0.2 or all addresses.
-            if any(inodes.get(link, "").startswith("0100007F") for link in links):
-                return pid
-    raise AssertionError("no coordinator")
-
-
 def _seconds_to_ack(shop: Serve, kind: str) -> float:
     began = time.monotonic()
     assert shop.post(_views(kind))["accepted"] == USERS
@@ -136,7 +110,7 @@ def test_a_spare_needs_no_coordinator(shop: Serve, receiver: Receiver) -> None:
     for _ in range(2):
         _seconds_to_ack(shop, "alone")
     owner = _owner(shop.data)
-    coordinator = _coordinator(shop)
+    coordinator = shop.coordinator_pid()
     os.kill(coordinator, signal.SIGSTOP)
     try:
         os.kill(owner, signal.SIGKILL)
