@@ -253,6 +253,7 @@ lock_poll_seconds: Final = 0.02  # a killed owner's lock is free within 2 ms
 lock_wait_seconds_max: Final = 10.0  # then the owner of a directory keeps it
 
 # ray: the Ray that `serve` starts or joins
+machine_answer_seconds_max: Final = 30.0  # what lies on a node: a worker's start on a slow one
 node_answer_seconds_max: Final = 2.0  # a TCP connection, with one packet lost and sent again
 nodes_asked_at_once_max: Final = 32  # a thread each; dead ones take the whole time
 processes_end_seconds_max: Final = 20.0  # actors of an earlier start, also on a slow node

@@ -116,7 +116,8 @@ class Serve:
         """The one of the engine's processes that listens and is none of the others."""
         status = self.ask("/v1/status")
         shards = [one["address"] for one in status["shards"].values() if one["up"]]
-        others = {self.pid_at(one) for one in (*shards, self.forward, status["delivery"]["address"])}
+        known = (*shards, self.forward, status["delivery"]["address"])
+        others = {self.pid_at(address) for address in known}
         inodes = {}
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()

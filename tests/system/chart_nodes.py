@@ -5,10 +5,12 @@ of claim, keys and plan. The pods' image is this machine.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+from tests.integration.serve_process import run
 from tests.system.chart import container, environment, keys, of_kind, render
 from tests.system.nodes import Nodes
 
@@ -32,6 +34,12 @@ class ChartNodes:
         files = nodes.private(0)
         (plan,) = of_kind(self._objects, "ConfigMap")
         (files / "plan.yaml").write_text(plan["data"]["plan.yaml"])
+        for index in range(3):
+            target = nodes.private(index) / "data-keys"
+            if index == 0:
+                run("key", "new", str(target))
+            else:
+                shutil.copy(nodes.private(0) / "data-keys", target)  # keeps 0600
         for name, text in self.keys.items():
             with open(
                 files / name, "x", opener=lambda path, flags: os.open(path, flags, 0o600)

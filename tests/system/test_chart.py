@@ -6,6 +6,7 @@ What this cannot show: admission, scheduling, binding of claims. That needs a cl
 import json
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -27,7 +28,13 @@ VALUES = {
         "imagePullSecrets": [{"name": "pull"}],
         "plan": "plan: shop\nfeatures:\n  views: {count: view, over: session}\n",
         "head": {"gateways": 2, "storage": {"size": "1Gi", "className": "fast"}},
-        "shards": {"replicas": 5, "storage": {"size": "9Gi", "className": "fast"}},
+        "shards": {
+            "replicas": 5,
+            "storage": {"size": "9Gi", "className": "fast"},
+            "durability": "os",
+            "spares": 0,
+        },
+        "dataKeys": {"existingSecret": "shop-data-keys"},
         "gateway": {
             "service": {"type": "LoadBalancer", "annotations": {"a/b": "c"}, "httpPort": 80},
             "from": [{"namespaceSelector": {"matchLabels": {"team": "shop"}}}],
@@ -154,6 +161,7 @@ def test_a_changed_plan_restarts_the_head(helm, tmp_path):
         ({"shard": {}}, "shard"),
         ({"shards": {"replicas": 0}}, "replicas"),
         ({"shards": {"replica": 3}}, "replica"),
+        ({"shards": {"durability": "never"}}, "durability"),
         ({"gateway": {"service": {"type": "Ingress"}}}, "type"),
     ],
 )
@@ -171,6 +179,23 @@ def test_key_files_are_the_owners_alone(objects):
         assert keys["command"][-1].startswith("umask 077 && cp ")
         for one in containers_of(pod):
             assert "/etc/augenblick/secret" not in str(one["volumeMounts"])
+            assert "/etc/augenblick/data-keys" not in str(one["volumeMounts"])
+
+
+def test_state_lies_on_the_claims_encrypted_if_a_secret_says_so(helm, tmp_path):
+    plain = parsed(container(render(helm, tmp_path, {}), "head", "engine")["args"])
+    assert (plain["durability"], plain["spares"], plain["key_file"]) == ("fsync", 1, None)
+    objects = render(helm, tmp_path, VALUES["everything"])
+    given = parsed(container(objects, "head", "engine")["args"])
+    assert (given["durability"], given["spares"]) == ("os", 0)
+    assert given["key_file"] == Path("/run/augenblick/data-keys")
+    for found in of_kind(objects, "StatefulSet"):
+        pod = found["spec"]["template"]["spec"]
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "data-keys")
+        assert volume["secret"]["secretName"] == "shop-data-keys"
+        assert volume["secret"]["items"] == [{"key": "data-keys", "path": "data-keys"}]
+        mounts = {one["mountPath"] for one in pod["initContainers"][0]["volumeMounts"]}
+        assert {"/etc/augenblick/secret", "/etc/augenblick/data-keys"} <= mounts
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:

@@ -103,17 +103,28 @@ securityContext:
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: secret
   secret: {secretName: {{ include "augenblick.secret" . }}, defaultMode: 0440, optional: false}
+{{- if .Values.dataKeys.existingSecret }}
+- name: data-keys
+  secret:
+    secretName: {{ .Values.dataKeys.existingSecret }}
+    defaultMode: 0440
+    optional: false
+    items: [{key: {{ .Values.dataKeys.key }}, path: data-keys}]
+{{- end }}
 {{- end }}
 
 {{/* Key files that only their owner may read, as the engine demands; a mounted Secret is the group's. */}}
 {{- define "augenblick.keys" -}}
 - name: keys
   {{- include "augenblick.container" . | nindent 2 }}
-  command: [sh, -c, "umask 077 && cp /etc/augenblick/secret/* /run/augenblick/"]
+  command: [sh, -c, "umask 077 && cp /etc/augenblick/*/* /run/augenblick/"]
   resources:
     requests: {cpu: 10m, memory: 16Mi}
     limits: {memory: 64Mi}
   volumeMounts:
     - {name: secret, mountPath: /etc/augenblick/secret, readOnly: true}
+    {{- if .Values.dataKeys.existingSecret }}
+    - {name: data-keys, mountPath: /etc/augenblick/data-keys, readOnly: true}
+    {{- end }}
     - {name: keys, mountPath: /run/augenblick}
 {{- end }}

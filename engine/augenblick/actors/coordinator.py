@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import Any, Protocol
 
 from augenblick.actors.link_shell import LOG, LinkShell
@@ -28,11 +27,15 @@ class ProcessStarter(Protocol):
     """What the coordinator asks for; `actors.shard_starter` with Ray."""
 
     def start_later(
-        self, index: int, incarnation: int, hosts: Sequence[str], on_failed: Callable[[], object]
+        self,
+        index: int,
+        incarnation: int,
+        hosts: Sequence[str],
+        on_failed: Callable[[str], object],
     ) -> None:
         """Begin to start a shard."""
 
-    def start_spare(self, incarnation: int) -> None:
+    def start_spare(self, index: int, incarnation: int, host: str) -> None:
         """Begin to start a spare."""
 
 
@@ -40,8 +43,8 @@ class CoordinatorShell(LinkShell):
     """`starter` begins new processes, without blocking.
 
     `start_later(index, incarnation, hosts, on_failed)`: a shard; `hosts` are the addresses of the
-    shards' machines, by index, "" for one that is away; `on_failed` is called, on any thread, when
-    that process will not come. `start_spare(incarnation)`: a spare.
+    shards' machines, by index, "" for one that is away; `on_failed(why)` is called, on any thread,
+    when that process will not come. `start_spare(index, incarnation, host)`: a spare.
     """
 
     core: CoordinatorCore
@@ -74,11 +77,13 @@ class CoordinatorShell(LinkShell):
         """Start shards and spares, begin and finish savepoints; the rest is common."""
         match effect:
             case StartShard(shard, incarnation, hosts):
-                failed = partial(self._on_not_started, shard, incarnation)
-                on_failed = partial(self.loop.call_soon_threadsafe, failed)
+
+                def on_failed(why: str) -> None:
+                    self.loop.call_soon_threadsafe(self._on_not_started, shard, incarnation, why)
+
                 self._starter.start_later(shard, incarnation, hosts, on_failed)
-            case StartSpare(incarnation):
-                self._starter.start_spare(incarnation)
+            case StartSpare(index, incarnation, host):
+                self._starter.start_spare(index, incarnation, host)
             case PrepareSavepoint(name, to):
                 self._begin(self._begin_savepoint(name, to))
             case FinishSavepoint(name, url, facts):
@@ -128,5 +133,5 @@ class CoordinatorShell(LinkShell):
             failure = f"{type(error).__name__}: {error}"
         self.carry_out(self.core.on_savepoint_finished(name, failure, self.now_ms()))
 
-    def _on_not_started(self, shard: int, incarnation: int) -> None:
-        self.carry_out(self.core.on_shard_not_started(shard, incarnation, self.now_ms()))
+    def _on_not_started(self, shard: int, incarnation: int, why: str) -> None:
+        self.carry_out(self.core.on_shard_not_started(shard, incarnation, why, self.now_ms()))

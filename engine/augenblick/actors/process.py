@@ -25,8 +25,9 @@ LOG = logging.getLogger("augenblick")
 
 
 class EngineProcess:
-    """A role and its arguments: ("shard", index, incarnation, is_start), ("coordinator",),
-    ("gateway", index, settings), ("delivery", settings), ("host", trigger, plugins).
+    """A role and its arguments: ("shard", index, incarnation, is_start), ("spare", index,
+    incarnation), ("coordinator",), ("gateway", index, settings), ("delivery", settings), ("host",
+    trigger, plugins).
     """
 
     def __init__(self, settings: ProcessSettings, role: str, *arguments: Any) -> None:

@@ -51,7 +51,12 @@ class ShardShell(LinkShell):
         if lock is None:
             self._lock.take_over()
         join(directory, Cluster(settings.cluster_id, settings.hash_key))
-        identity = ShardIdentity(settings.cluster_id, name, (even_ranges(settings.shards)[index],))
+        identity = ShardIdentity(
+            settings.cluster_id,
+            name,
+            (even_ranges(settings.shards)[index],),
+            directory=settings.directory_of(index),
+        )
         if settings.durability != "none":
             identity = enter(directory, identity, may_be_new=False)
         self._directory, self._identity = directory, identity

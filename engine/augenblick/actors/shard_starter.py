@@ -1,4 +1,5 @@
-"""Starts shards on living nodes, one to a node where that is possible.
+"""Starts shards on living nodes: each where its directory lies; where none is kept, one to a node
+if that is possible.
 
 Used by the launcher for the first ones and by the coordinator for those that follow. A shard is
 tied to its node: Ray starts it there or fails at once, and whoever asked asks again for what is
@@ -11,29 +12,34 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
 
+from augenblick.actors.machines import Machines
 from augenblick.actors.nodes import Node, living_nodes
 from augenblick.actors.remote import start_process
 from augenblick.config.process import ProcessSettings
-from augenblick.core import spare
 from augenblick.core.placement import ShardPlaces
-from augenblick.core.routing import shard_name
+from augenblick.core.routing import shard_name, spare_name
 from augenblick.errors import EngineUnavailable
 
 LOG = logging.getLogger("augenblick")
 
 
 class ShardStarter:
-    """One per asker; `start` and `start_later` may be called on any thread."""
+    """One per asker; `start` and `start_later` may be called on any thread. `machines`: what is
+    known already of the nodes.
+    """
 
-    def __init__(self, settings: ProcessSettings) -> None:
+    def __init__(self, settings: ProcessSettings, machines: Machines | None = None) -> None:
         self._settings = settings
         self._places = ShardPlaces()
+        self._machines = machines or Machines(settings.data)
         self._lock = threading.Lock()
+        self._asking = threading.Lock()  # held for as long as nodes take to answer
         self._asked: dict[int, tuple[int, Any]] = {}  # by `start_all`: incarnation, answer
 
     def start(
@@ -42,16 +48,23 @@ class ShardStarter:
         """Ask Ray for a shard process; returns what is there once the process is up. `is_start`:
         the whole engine starts.
         """
-        if not nodes:
-            raise EngineUnavailable("no node for shards answers")
-        with self._lock:
-            node = nodes[self._places.choose(index, [one.address for one in nodes])]
+        node = self._node_for(index, nodes)
         name = f"{shard_name(index)}-{incarnation}"
         arguments = ("shard", index, incarnation, is_start)
         handle = start_process(
             name, self._settings, *arguments, restarts=False, node_id=node.node_id
         )
         return handle.pid.remote()
+
+    def _node_for(self, index: int, nodes: Sequence[Node]) -> Node:
+        if not nodes:
+            raise EngineUnavailable("no node for shards answers")
+        if self._settings.directories:
+            directory = self._settings.directories[index]
+            with self._asking:
+                return self._machines.holder(shard_name(index), directory, nodes)
+        with self._lock:
+            return nodes[self._places.choose(index, [one.address for one in nodes])]
 
     def start_all(self, incarnation: int, nodes: Sequence[Node]) -> None:
         """Ask for every shard; none is waited for."""
@@ -71,38 +84,54 @@ class ShardStarter:
                 ray.get(answer)
             except RayError as error:
                 LOG.info("shard %d is asked for again: %s", index, error)
-                nodes = living_nodes(self._settings.shard_resource)
-                answer = self.start(index, incarnation + 1, nodes, is_start=True)
+                with suppress(EngineUnavailable):  # its node may come back
+                    nodes = living_nodes(self._settings.shard_resource)
+                    answer = self.start(index, incarnation + 1, nodes, is_start=True)
                 self._asked[index] = (incarnation + 1, answer)
 
     def start_later(
-        self, index: int, incarnation: int, hosts: Sequence[str], on_failed: Callable[[], object]
+        self,
+        index: int,
+        incarnation: int,
+        hosts: Sequence[str],
+        on_failed: Callable[[str], object],
     ) -> None:
         """Begin to start a shard without blocking the caller; `hosts`: where the shards are.
 
-        `on_failed` is called, on another thread, when it will not come: Ray never restarts a shard.
+        `on_failed(why)` is called, on another thread, when it will not come: Ray never restarts a
+        shard.
         """
         with self._lock:
             self._places.learn(hosts)
         arguments = (index, incarnation, on_failed)
         threading.Thread(target=self._try_start, args=arguments, daemon=True).start()
 
-    def start_spare(self, incarnation: int) -> None:
-        """Begin to start a spare on this machine, without blocking the caller."""
-        threading.Thread(target=self._try_start_spare, args=(incarnation,), daemon=True).start()
+    def start_spare(self, index: int, incarnation: int, host: str) -> None:
+        """Begin to start a spare on the machine with this address, without blocking the caller."""
+        arguments = (index, incarnation, host)
+        threading.Thread(target=self._try_start_spare, args=arguments, daemon=True).start()
 
-    def _try_start_spare(self, incarnation: int) -> None:
-        name = f"{spare.NAME}-{incarnation}"
+    def _try_start_spare(self, index: int, incarnation: int, host: str) -> None:
+        name = f"{spare_name(index)}-{incarnation}"
+        arguments = ("spare", index, incarnation)
         try:
-            handle = start_process(name, self._settings, "spare", incarnation, restarts=False)
+            nodes = living_nodes(self._settings.shard_resource)
+            node_id = next((one.node_id for one in nodes if one.address == host), "")
+            if self._settings.directories and not node_id:
+                raise EngineUnavailable(f"the node at {host} does not answer")
+            handle = start_process(
+                name, self._settings, *arguments, restarts=False, node_id=node_id
+            )
             ray.get(handle.pid.remote())
         except Exception as error:
             LOG.warning("could not start a spare: %s", error)
 
-    def _try_start(self, index: int, incarnation: int, on_failed: Callable[[], object]) -> None:
+    def _try_start(self, index: int, incarnation: int, on_failed: Callable[[str], object]) -> None:
         try:
             nodes = living_nodes(self._settings.shard_resource)
             ray.get(self.start(index, incarnation, nodes))
+        except EngineUnavailable as error:
+            on_failed(str(error))
         except Exception as error:
             LOG.warning("Ray did not start shard %d: %s", index, error)
-            on_failed()
+            on_failed("Ray did not start it")

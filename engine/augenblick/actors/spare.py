@@ -14,9 +14,10 @@ from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.actors.shard import ShardShell
 from augenblick.config.process import ProcessSettings
 from augenblick.core.effects import Effect, KillOwner
-from augenblick.core.routing import shard_name
-from augenblick.core.spare import NAME, SpareCore
+from augenblick.core.routing import shard_name, spare_name
+from augenblick.core.spare import SpareCore
 from augenblick.durability.directory import DirectoryLock
+from augenblick.durability.identity import load_identity
 from augenblick.errors import StorageError
 from augenblick.link.messages import Kind
 
@@ -24,14 +25,18 @@ _LOOK_SECONDS = 1.0
 
 
 class SpareShell(LinkShell):
-    """One spare's process; made inside its event loop, then `start`."""
+    """One spare's process; made inside its event loop, then `start`. It waits for the shards whose
+    directories lie on its machine.
+    """
 
     core: SpareCore
 
-    def __init__(self, settings: ProcessSettings, incarnation: int) -> None:
-        super().__init__(settings, "spare", NAME, incarnation)
-        self.core = SpareCore(incarnation)
-        self._names = {index: shard_name(index) for index in range(settings.shards)}
+    def __init__(self, settings: ProcessSettings, index: int, incarnation: int) -> None:
+        super().__init__(settings, "spare", spare_name(index), incarnation)
+        self.core = SpareCore(index, incarnation)
+        self._names = {
+            shard: shard_name(shard) for shard in range(settings.shards) if self._is_here(shard)
+        }
         self._taking = threading.Lock()
         self._is_taken = False
         self._becoming: asyncio.Task[None] | None = None
@@ -63,6 +68,13 @@ class SpareShell(LinkShell):
             self._lock_of(effect.shard).kill_owner()
         else:
             super().carry_out_one(effect)
+
+    def _is_here(self, shard: int) -> bool:
+        """Does the shard live on this machine?"""
+        if not self.settings.directories:
+            return True
+        found = load_identity(self.settings.data / shard_name(shard))
+        return found is not None and found.directory == self.settings.directories[shard]
 
     def _lock_of(self, index: int) -> DirectoryLock:
         return DirectoryLock(self.settings.data / self._names[index])

@@ -126,8 +126,8 @@ def serve(
         str | None,
         typer.Option(
             envvar="AUGENBLICK_DURABILITY",
-            help="What an ack says. fsync: on disk. os: handed to the operating system. none: in"
-            " memory. Default fsync, with --ray none.",
+            help="What an ack says. fsync (the default): on disk. os: handed to the operating"
+            " system. none: in memory.",
         ),
     ] = None,
     accept_loss: Annotated[

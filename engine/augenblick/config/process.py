@@ -18,9 +18,11 @@ class ProcessSettings:
 
     `coordinator` is the address everybody dials ("host:port"); `link_host` is where each process
     listens for the others, "" for the address by which its machine reaches the coordinator.
-    `home_resource` and `shard_resource` are the Ray resources of the nodes for shards and for all
-    others, "" for any node. `key_file`: keys for what lies on disk, on each machine; None: nothing
-    is encrypted. The cluster secret is not in here: it comes from a file or the environment of each
+    `shard_resource` and `home_resource` are the Ray resources of the nodes for shards (and spares)
+    and for all others, "" for any node. `key_file`: keys for what lies on disk, on each machine;
+    None: nothing is encrypted. `directories`: by shard, which of its directories counts
+    (`ShardIdentity`), where shards live on several machines; empty: all lie below `data` on this
+    one. The cluster secret is not in here: it comes from a file or the environment of each
     machine (`config.secret`).
     """
 
@@ -44,6 +46,11 @@ class ProcessSettings:
     catch_up_ms: int = 0
     spares: int = 0
     savepoint_allow: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    def directory_of(self, shard: int) -> str:
+        """Which of the shard's directories counts; "" for whichever lies here."""
+        return self.directories[shard] if self.directories else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,13 +70,12 @@ class ServeOptions:
             raise UsageError(f"--catch-up: {error}") from None
         if not within:
             raise UsageError(f"--catch-up is at most an hour, not {self.catch_up}")
-        if self.ray is not None and self.durability in ("fsync", "os"):
-            raise UsageError(
-                f"--durability {self.durability} with --ray is not built yet: shards that may be on"
-                " other machines keep their state in memory (--durability none)"
-            )
         if self.from_savepoint is not None and self.store == "none":
             raise UsageError("--from fills a directory that is kept: not with --durability none")
+        if self.from_savepoint is not None and self.ray is not None:
+            raise UsageError(
+                "--from with --ray is not built yet: restore to one machine, without --ray"
+            )
         if self.shard_resource and self.ray is None:
             raise UsageError("--shard-resource places shards in a Ray that is joined: add --ray")
         if not 0 <= self.shard_nodes <= limits.shards_max:
@@ -102,10 +101,13 @@ class ServeOptions:
 
     @property
     def store(self) -> Durability:
-        """Where shards keep their state: on disk, unless they may be on other machines."""
-        if self.durability is None:
-            return "fsync" if self.ray is None else "none"
-        return cast("Durability", self.durability)
+        """Where shards keep their state."""
+        return cast("Durability", self.durability or "fsync")
+
+    @property
+    def is_spread(self) -> bool:
+        """Do shards keep directories on other machines than this?"""
+        return self.ray is not None and self.store != "none"
 
     @property
     def catch_up_ms(self) -> int:
@@ -114,8 +116,8 @@ class ServeOptions:
 
     @property
     def spares_kept(self) -> int:
-        """Spares take over state, from directories of this machine."""
-        return self.spares if self.store != "none" and self.ray is None else 0
+        """On each machine of shards: spares take over state."""
+        return self.spares if self.store != "none" else 0
 
     @property
     def is_loopback(self) -> bool:

@@ -35,7 +35,9 @@ from augenblick.plan.program import Program
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What the engine is to consist of; `store` names where state is kept ("none": nowhere)."""
+    """What the engine is to consist of; `store` names where state is kept ("none": nowhere),
+    `spares` how many each machine of shards has: none or one.
+    """
 
     shards: int
     gateways: int
@@ -147,17 +149,19 @@ class CoordinatorCore:
             else:
                 text += "; it recovers the state of its users from its directory"
             effects.append(self._log("warning", text, now_ms))
-        spare = self._members.spare_to_start(now_ms)
-        if spare is not None:
-            effects.append(StartSpare(spare))
+        for index, incarnation, host in self._members.spares_to_start(now_ms):
+            effects.append(StartSpare(index, incarnation, host))
         return effects
 
-    def on_shard_not_started(self, shard: int, incarnation: int, now_ms: float) -> list[Effect]:
+    def on_shard_not_started(
+        self, shard: int, incarnation: int, why: str, now_ms: float
+    ) -> list[Effect]:
         """What `StartShard` asked for has failed; it is asked for again after a pause."""
         self._members.on_not_started(shard, incarnation, now_ms)
         if self._stop is not None:
             return []
-        return [self._log("warning", f"{shard_name(shard)} could not be started", now_ms)]
+        text = f"{shard_name(shard)} could not be started: {why}"
+        return [self._log("warning", text, now_ms)]
 
     def on_stop(self, now_ms: float) -> list[Effect]:
         """Begin the orderly stop; `Stopped` follows."""

@@ -14,6 +14,7 @@ from augenblick.core.routing import (
     gateway_name,
     host_name,
     shard_name,
+    spare_name,
 )
 
 
@@ -49,7 +50,7 @@ class Members:
         names += [(gateway_name(index), "gateway") for index in range(gateways)]
         names += [(host_name(trigger), "host") for trigger in hosts]
         names.append(("delivery", "delivery"))
-        names += [(f"spare-{index}", "spare") for index in range(spares)]
+        names += [(spare_name(index), "spare") for index in range(shards if spares else 0)]
         self.all = {name: Member(name, role) for name, role in names}
         self.table: RoutingTable | None = None
         self._ranges = even_ranges(shards)
@@ -67,10 +68,14 @@ class Members:
     @property
     def shard_hosts(self) -> tuple[str, ...]:
         """The machine's address of each shard, "" for one that is away."""
-        return tuple(
-            shard.address.rpartition(":")[0] if shard.is_up else ""
-            for shard in self.of_role("shard")
-        )
+        return tuple(_host(shard) if shard.is_up else "" for shard in self.of_role("shard"))
+
+    @property
+    def spares(self) -> list[Member]:
+        """The spares the layout calls for: on each machine of shards that of its first one."""
+        spares = self.of_role("spare")
+        hosts = [_host(shard) for shard in self.of_role("shard")]
+        return [one for index, one in enumerate(spares) if hosts.index(hosts[index]) == index]
 
     @property
     def is_ready(self) -> bool:
@@ -144,7 +149,7 @@ class Members:
         for less and less often. A spare that is there is quicker and needs nobody's word.
         """
         wanted = []
-        has_spare = any(spare.is_up for spare in self.of_role("spare"))
+        spared = {_host(self._shard_of(spare)) for spare in self.spares if spare.is_up}
         for index, member in enumerate(self.of_role("shard")):
             if member.is_up:
                 continue
@@ -153,7 +158,7 @@ class Members:
             if member.lost_ms:
                 doubled_ms = limits.shard_lost_ms << min(member.losses - 1, 16)
                 pause_ms = min(doubled_ms, limits.shard_pause_ms_max)
-                if has_spare:
+                if _host(member) in spared:
                     pause_ms = max(pause_ms, limits.spare_ms_max)
             if member.asked_ms:
                 since_ms, pause_ms = member.asked_ms, limits.shard_start_ms_max
@@ -165,19 +170,23 @@ class Members:
             wanted.append((index, member.asked_incarnation))
         return wanted
 
-    def spare_to_start(self, now_ms: float) -> int | None:
-        """The incarnation of the spare to ask for now: once all is well, so that it waits behind
-        the owners of the directories and takes no time from those that are needed more.
+    def spares_to_start(self, now_ms: float) -> list[tuple[int, int, str]]:
+        """(index, incarnation, machine's address) of the spares to ask for now: once all is well,
+        so that they wait behind the owners of the directories and take no time from those that are
+        needed more.
         """
         if self.table is None or not self.is_ready:
-            return None
-        for spare in self.of_role("spare"):
+            return []
+        wanted = []
+        for spare in self.spares:
             if spare.is_up or (spare.asked_ms and now_ms - spare.asked_ms < limits.spare_pause_ms):
                 continue
             spare.asked_ms = now_ms
             spare.asked_incarnation = max(int(now_ms), spare.incarnation + 1)
-            return spare.asked_incarnation
-        return None
+            shard = self._shard_of(spare)
+            index = self.of_role("shard").index(shard)
+            wanted.append((index, spare.asked_incarnation, _host(shard)))
+        return wanted
 
     def on_not_started(self, index: int, incarnation: int, now_ms: float) -> None:
         """A shard that was asked for will not come (its machine was dead already): as if lost."""
@@ -186,6 +195,10 @@ class Members:
             member.asked_ms = 0.0
             member.lost_ms = now_ms
             member.losses += 1
+
+    def _shard_of(self, spare: Member) -> Member:
+        """The first shard on the spare's machine."""
+        return self.of_role("shard")[self.of_role("spare").index(spare)]
 
     def _make_table(self) -> None:
         """A new version, once every shard and delivery have registered."""
@@ -205,3 +218,8 @@ class Members:
                 Route(one.name, one.address, one.incarnation) for one in self.of_role("host")
             ),
         )
+
+
+def _host(member: Member) -> str:
+    """The address of a member's machine, "" before it has registered."""
+    return member.address.rpartition(":")[0]

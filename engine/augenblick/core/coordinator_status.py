@@ -63,7 +63,7 @@ class StatusBook:
             "gateways": {one.name: _member(one) for one in members.of_role("gateway")},
             "shards": shards,
             "hosts": {one.name: _member(one) for one in members.of_role("host")},
-            "spares": {one.name: _member(one) for one in members.of_role("spare")},
+            "spares": {one.name: _member(one) for one in members.spares},
             "delivery": _member(members.all["delivery"]),
             "triggers": triggers,
             "latency_ms": percentiles(latency),

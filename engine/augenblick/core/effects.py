@@ -223,9 +223,13 @@ class StartShard:
 
 @dataclass(frozen=True, slots=True)
 class StartSpare:
-    """Ask the runtime for a new spare (coordinator only)."""
+    """Ask the runtime for a new spare (coordinator only), on the machine of this shard; `host` is
+    that machine's address.
+    """
 
+    index: int
     incarnation: int
+    host: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,11 @@ def shard_name(index: int) -> str:
     return f"shard-{index}"
 
 
+def spare_name(index: int) -> str:
+    """The link name of the spare on the machine of this shard."""
+    return f"spare-{index}"
+
+
 def gateway_name(index: int) -> str:
     """A gateway's name on the link."""
     return f"gateway-{index}"

@@ -12,18 +12,19 @@ import msgpack
 
 from augenblick import limits
 from augenblick.core.effects import Effect, KillOwner, Log, Send, Stopped
-from augenblick.core.routing import RoutingTable
+from augenblick.core.routing import RoutingTable, spare_name
 from augenblick.link.messages import Kind
-
-NAME = "spare-0"
 
 
 class SpareCore:
-    """One per spare process, on one thread. `table` is the header of the latest routing table: with
-    it a new owner reaches delivery and trigger hosts while the coordinator is away.
+    """One per spare process, on one thread; `index`: of the first shard on its machine.
+
+    `table` is the header of the latest routing table: with it a new owner reaches delivery and
+    trigger hosts while the coordinator is away.
     """
 
-    def __init__(self, incarnation: int) -> None:
+    def __init__(self, index: int, incarnation: int) -> None:
+        self.name = spare_name(index)
         self.incarnation = incarnation
         self.table: dict[str, Any] | None = None
         self.is_stopping = False
@@ -33,7 +34,7 @@ class SpareCore:
 
     def on_peer_connected(self, peer: str, hello: dict[str, Any], now_ms: float) -> list[Effect]:
         """The coordinator is there: report for duty."""
-        facts = {"role": "spare", "name": NAME, "incarnation": self.incarnation, "address": ""}
+        facts = {"role": "spare", "name": self.name, "incarnation": self.incarnation, "address": ""}
         return [Send(peer, Kind.REGISTER, facts)]
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
@@ -60,7 +61,7 @@ class SpareCore:
     def on_stop(self, now_ms: float) -> list[Effect]:
         """The whole engine stops: its shards end in order, nobody is to replace them."""
         self.is_stopping = True
-        return [Send("coordinator", Kind.STOPPED, {"name": NAME}), Stopped()]
+        return [Send("coordinator", Kind.STOPPED, {"name": self.name}), Stopped()]
 
     def on_tick(self, now_ms: float) -> list[Effect]:
         """Once a second: alive."""

@@ -66,6 +66,11 @@ def load_or_create(directory: Path) -> Cluster:
     return _load(path)
 
 
+def load_if_any(directory: Path) -> Cluster | None:
+    """The cluster that owns this data directory; None: nobody yet."""
+    return _load(directory / FILE_NAME) if (directory / FILE_NAME).exists() else None
+
+
 def join(directory: Path, cluster: Cluster) -> None:
     """Make this directory one of the cluster's; raises StorageError if it is another cluster's."""
     path = directory / FILE_NAME

@@ -32,7 +32,21 @@ _NAME: Final = re.compile(r"shard-(\d+)")
 
 def holds_state(data: Path) -> bool:
     """Does a shard below this directory have a journal or a checkpoint?"""
-    return any(map(_has_state, data.glob("shard-*")))
+    return any(map(has_state, data.glob("shard-*")))
+
+
+def has_state(path: Path) -> bool:
+    """Has a shard's directory a journal or a checkpoint?"""
+    return any((path / folder).exists() for folder in (JOURNAL_FOLDER, CHECKPOINT_FOLDER))
+
+
+def found_in(data: Path) -> dict[str, ShardIdentity]:
+    """Who lives in the directories of shards below this one, by name. Raises CorruptionFound."""
+    return {
+        path.name: identity
+        for path in sorted(data.glob("shard-*"))
+        if _NAME.fullmatch(path.name) and (identity := _identity(path)) is not None
+    }
 
 
 def refuse_half_restored(data: Path, *, is_restored: bool) -> None:
@@ -71,16 +85,12 @@ def form(
         f"shard-{index}": ShardIdentity(cluster.cluster_id, f"shard-{index}", (pair,))
         for index, pair in enumerate(ranges)
     }
-    found = {
-        path.name: identity
-        for path in sorted(data.glob("shard-*"))
-        if _NAME.fullmatch(path.name) and (identity := _identity(path)) is not None
-    }
+    found = found_in(data)
     if found and not _is_part(found, wanted):
         raise UsageError(
-            f"{data} holds {_count(found)} shards, not {len(wanted)}: start with --shards"
-            f" {_count(found)}; for another number, `augenblick savepoint --stop`, then `augenblick"
-            f" serve --from SAVEPOINT --data NEW --shards {len(wanted)}`"
+            f"{data} holds {count_of(found)} shards, not {len(wanted)}: start with"
+            f" --shards {count_of(found)}; for another number, `augenblick savepoint --stop`,"
+            f" then `augenblick serve --from SAVEPOINT --data NEW --shards {len(wanted)}`"
         )
     for name, identity in wanted.items():
         if name in found:
@@ -92,13 +102,9 @@ def form(
         save_identity(data / name, identity)
 
 
-def _has_state(path: Path) -> bool:
-    return any((path / folder).exists() for folder in (JOURNAL_FOLDER, CHECKPOINT_FOLDER))
-
-
 def _identity(path: Path) -> ShardIdentity | None:
     """None also where a shard only ever ran without a journal: it left an epoch and no more."""
-    if not _has_state(path) and not (path / "shard.json").exists():
+    if not has_state(path) and not (path / "shard.json").exists():
         return None
     return load_identity(path)
 
@@ -111,7 +117,7 @@ def _is_part(found: dict[str, ShardIdentity], wanted: dict[str, ShardIdentity]) 
     )
 
 
-def _count(found: dict[str, ShardIdentity]) -> int:
+def count_of(found: dict[str, ShardIdentity]) -> int:
     """How many shards these are of: known by the key groups of any of them."""
     for name, identity in found.items():
         index = int(name.rpartition("-")[2])

@@ -34,13 +34,16 @@ _NETWORK: Final = frozenset(
 class ShardIdentity:
     """Who lives in a directory. `key_groups`: ranges (first, last), both inclusive, rising.
 
-    `address`: "host:port" where it listens, always the same; "" if that is not fixed.
+    `address`: "host:port" where it listens, always the same; "" if that is not fixed. `directory`:
+    which of the shard's directories this is, where it may lie on one of several machines; "" for
+    one made on a single machine.
     """
 
     cluster_id: str
     shard: str
     key_groups: tuple[tuple[int, int], ...]
     address: str = ""
+    directory: str = ""
 
     def encode(self) -> bytes:
         """The file's bytes."""
@@ -50,6 +53,7 @@ class ShardIdentity:
             "shard": self.shard,
             "key_groups": self.key_groups,
             "address": self.address,
+            "directory": self.directory,
         }
         return json.dumps(content, indent=1).encode() + b"\n"
 
@@ -61,6 +65,7 @@ class ShardIdentity:
             version = content["format"]
             ranges = tuple((int(first), int(last)) for first, last in content["key_groups"])
             texts = (content["cluster"], content["shard"], content["address"])
+            directory = content.get("directory", "")  # not in files of before
         except (ValueError, KeyError, TypeError) as error:
             raise CorruptionFound(f"no identity: {error}", file=file) from error
         if version != FORMAT_VERSION:
@@ -70,10 +75,10 @@ class ShardIdentity:
             before < after if index % 2 == 0 else before <= after
             for index, (before, after) in enumerate(pairwise(borders))
         )
-        if not is_rising or not all(isinstance(text, str) for text in texts):
+        if not is_rising or not all(isinstance(text, str) for text in (*texts, directory)):
             raise CorruptionFound("the key groups or names cannot be meant", file=file)
         cluster_id, shard, address = texts
-        return ShardIdentity(cluster_id, shard, ranges, address)
+        return ShardIdentity(cluster_id, shard, ranges, address, directory)
 
 
 def load_identity(directory: Path) -> ShardIdentity | None:
@@ -115,6 +120,9 @@ def enter(directory: Path, wanted: ShardIdentity, *, may_be_new: bool) -> ShardI
     if (found.cluster_id, found.shard) != (wanted.cluster_id, wanted.shard):
         text = f"belongs to {found.shard} of cluster {found.cluster_id}"
         raise DirectoryForeign(f"{directory} {text}, not to {wanted.shard} of {wanted.cluster_id}")
+    if wanted.directory not in ("", found.directory):
+        text = f"was given up: {wanted.shard} has another directory, on another machine"
+        raise DirectoryForeign(f"{directory} {text}")
     return found
 
 

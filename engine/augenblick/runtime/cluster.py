@@ -29,6 +29,7 @@ from augenblick.durability.directory import DirectoryLock
 from augenblick.durability.formation import form, holds_state, refuse_half_restored
 from augenblick.durability.key_file import check_keys, load_keys, load_keys_if_any
 from augenblick.durability.pseudonym_mark import settle_mark
+from augenblick.durability.roster import load_roster, refuse_elsewhere
 from augenblick.errors import EngineUnavailable, UsageError
 from augenblick.examples import plan_path
 from augenblick.plan.compiler import compile_plan
@@ -42,6 +43,7 @@ from augenblick.runtime.ray_node import RayNode
 if TYPE_CHECKING:
     from augenblick.actors.nodes import Node
     from augenblick.actors.shard_starter import ShardStarter
+    from augenblick.runtime.spread import Spread
 
 T = TypeVar("T")
 LOG = logging.getLogger("augenblick")
@@ -76,6 +78,7 @@ class Engine:
     _namespace: str = ""
     _followed: FollowedProcesses | None = None
     _starter: ShardStarter | None = None
+    _spread: Spread | None = None
     _ray_call: asyncio.Task[Any] | None = None
 
     @staticmethod
@@ -101,8 +104,12 @@ class Engine:
         data = self.options.data.absolute()
         self._lock = DirectoryLock(data)
         self._lock.take()
-        cluster = await asyncio.to_thread(self._settle_cluster, data)
-        self._settle_directories(data, cluster)
+        if self.options.is_spread:
+            cluster = await self._with_ray(self._settle_spread, data)
+            watch_signals()
+        else:
+            cluster = await asyncio.to_thread(self._settle_cluster, data)
+            self._settle_directories(data, cluster)
         check_keys(data, load_keys_if_any(self.options.key_file))
         given = os.environ.get(secret.SECRET_VARIABLE)
         cluster_secret = given or secret.load_or_create(data / secret.SECRET_FILE)
@@ -202,12 +209,20 @@ class Engine:
             )
         return cluster_file.load_or_create(data)
 
+    def _settle_spread(self, data: Path) -> cluster_file.Cluster:
+        """Each shard has its directory on one of Ray's nodes."""
+        from augenblick.runtime.spread import settle_spread
+
+        self._spread = settle_spread(self.options, data)
+        return self._spread.cluster
+
     def _settle_directories(self, data: Path, cluster: cluster_file.Cluster) -> None:
         """Each shard has its directory, or none will be kept."""
         options = self.options
         if options.store != "none":
+            refuse_elsewhere(data)
             form(data, cluster, even_ranges(options.shards), options.accept_loss)
-        elif holds_state(data):
+        elif holds_state(data) or load_roster(data) is not None:
             raise UsageError(
                 f"{data} holds the state of users, which --durability none would pass over: use"
                 " another --data, or --durability fsync"
@@ -259,6 +274,7 @@ class Engine:
             key_file=None if options.key_file is None else options.key_file.absolute(),
             catch_up_ms=options.catch_up_ms,
             savepoint_allow=options.savepoint_allow,
+            directories=() if self._spread is None else self._spread.directories,
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:
@@ -277,8 +293,11 @@ class Engine:
         if options.ray is None:
             return "127.0.0.1", wait_for_nodes("", 1)
         if ended := end_processes(self._namespace):
-            LOG.warning("ended %d processes of an earlier start; their state is lost", ended)
+            lost = "; their state is lost" if options.store == "none" else ""
+            LOG.warning("ended %d processes of an earlier start%s", ended, lost)
         self._settle_ports(limits.processes_end_seconds_max if ended else 0.0)
+        if self._spread is not None:
+            return node_address, self._spread.nodes
         nodes = wait_for_nodes(options.shard_resource, max(options.shard_nodes, 1))
         if len(nodes) < options.shard_nodes:
             LOG.warning("only %d of %d nodes for shards are here", len(nodes), options.shard_nodes)
@@ -296,7 +315,8 @@ class Engine:
         settings = self._process_settings(cluster, host)
         options = self.options
         start_process("coordinator", settings, "coordinator")
-        self._starter = ShardStarter(settings)
+        machines = None if self._spread is None else self._spread.machines
+        self._starter = ShardStarter(settings, machines)
         self._starter.start_all(int(time.time() * 1000), nodes)
         for index, (forward, http) in enumerate(self.addresses):
             gateway = GatewaySettings(

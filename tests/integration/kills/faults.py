@@ -69,10 +69,7 @@ def kill(engine: Supervised, victim: str) -> None:
 
 def stop(engine: Supervised, victim: str, seconds: float = STOP_SECONDS) -> None:
     """SIGSTOP, and SIGCONT after a while: of one process, or of everything at once."""
-    if victim == "all":
-        pids = sorted(our_processes(engine.serve.mark))
-    else:
-        pids = [engine.pid(victim)]
+    pids = our_processes(engine.serve.mark) if victim == "all" else {engine.pid(victim)}
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGSTOP)

@@ -49,7 +49,9 @@ class Load:
     (the client's machine, where there are several).
     """
 
-    def __init__(self, address: str, *, shared_key: bytes | None = None, network: Any = None) -> None:
+    def __init__(
+        self, address: str, *, shared_key: bytes | None = None, network: Any = None
+    ) -> None:
         host, port = parse_address(address)
         target = ForwardTarget(host, port, shared_key)
         self.sent: list[dict[str, Any]] = []
@@ -142,12 +144,20 @@ def check(plan: Path, load: Load, receiver: Receiver, folder: Path, seconds: flo
     deadline = time.monotonic() + seconds
     while len(found := _received(receiver)) < len(wanted) and time.monotonic() < deadline:
         time.sleep(0.1)
-    missing = [wanted[one] for one in wanted.keys() - found.keys()]
-    strange = [found[one] for one in found.keys() - wanted.keys()]
-    other = [(wanted[one], found[one]) for one in wanted.keys() & found.keys() if wanted[one] != found[one]]
-    text = f"{len(missing)} missing, {len(strange)} strange, {len(other)} differ of {len(wanted)}"
-    assert not (missing or strange or other), f"{text}: {missing[:3]} {strange[:3]} {other[:3]}"
+    wrong = differences(wanted, found)
+    assert not wrong, f"{len(wrong)} of {len(wanted)} records: {wrong[:5]}"
     assert len(wanted) > 50
+
+
+def differences(
+    wanted: dict[Any, dict[str, Any]], found: dict[Any, dict[str, Any]]
+) -> list[tuple[str, Any, Any]]:
+    """What is missing, what nobody expected, and what says something else."""
+    missing = [("missing", wanted[one], None) for one in wanted.keys() - found.keys()]
+    strange = [("strange", None, found[one]) for one in found.keys() - wanted.keys()]
+    both = wanted.keys() & found.keys()
+    other = [("differs", wanted[one], found[one]) for one in both if wanted[one] != found[one]]
+    return [*missing, *strange, *other]
 
 
 def _received(receiver: Receiver) -> dict[Any, dict[str, Any]]:

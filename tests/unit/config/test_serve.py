@@ -18,6 +18,7 @@ PLAIN = ServeOptions(plan="p.yaml", data=Path("d"))
         ({"shard_resource": "s"}, "add --ray"),
         ({"ray": "h:1", "shard_nodes": 2}, "add --shard-resource"),
         ({"ray": "h:1", "shard_resource": "s", "shard_nodes": -1}, "--shard-nodes is 0 to"),
+        ({"ray": "h:1", "from_savepoint": "/s"}, "--from with --ray is not built"),
         ({"spares": 2}, "--spares is 0 or 1"),
         ({"clock": "sun"}, "--clock is wall or event"),
         ({"tls_cert": Path("x")}, "belong together"),
@@ -34,11 +35,14 @@ def test_what_cannot_be_meant_is_refused(changes: dict[str, Any], text: str) -> 
         replace(PLAIN, **changes).check()
 
 
-def test_a_spare_is_for_state_of_this_machine() -> None:
+def test_a_spare_is_for_state_that_is_kept() -> None:
     assert PLAIN.spares_kept == 1
     assert replace(PLAIN, spares=0).spares_kept == 0
     assert replace(PLAIN, durability="none").spares_kept == 0
-    assert replace(PLAIN, ray="h:1").spares_kept == 0
+    assert replace(PLAIN, ray="h:1").spares_kept == 1
+    assert replace(PLAIN, ray="h:1").store == "fsync"
+    assert replace(PLAIN, ray="h:1").is_spread
+    assert not replace(PLAIN, ray="h:1", durability="none").is_spread
 
 
 def test_open_ports_need_a_key_or_the_word_insecure(tmp_path: Path) -> None:

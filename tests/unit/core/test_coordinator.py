@@ -24,7 +24,9 @@ def _core(incarnation: int = 1000) -> CoordinatorCore:
     return CoordinatorCore(PROGRAM, Layout(shards=2, gateways=1), incarnation=incarnation)
 
 
-def _join(core: CoordinatorCore, name: str, incarnation: int = 1, epoch: int = 1) -> list[Effect]:
+def _join(
+    core: CoordinatorCore, name: str, incarnation: int = 1, epoch: int = 1, host: str = ""
+) -> list[Effect]:
     role = name.partition("-")[0]
     effects = core.on_peer_connected(name, {"role": role}, 0.0)
     facts = {
@@ -32,7 +34,7 @@ def _join(core: CoordinatorCore, name: str, incarnation: int = 1, epoch: int = 1
         "name": name,
         "incarnation": incarnation,
         "epoch": epoch,
-        "address": f"{name}:{incarnation}",
+        "address": f"{host or name}:{incarnation}",
     }
     return effects + core.on_message(name, Kind.REGISTER, facts, b"", 0.0)
 
@@ -108,11 +110,13 @@ def test_a_shard_that_could_not_be_started_is_asked_for_again_soon_then_later() 
     now_ms, pauses = 100_000.0 + limits.shard_lost_ms, []
     (first, _) = core.on_tick(now_ms)
     for _ in range(8):
-        assert core.on_shard_not_started(1, first.incarnation - 1, now_ms)  # of an earlier one
+        assert core.on_shard_not_started(1, first.incarnation - 1, "", now_ms)  # of an earlier one
         assert core.on_tick(now_ms) == []
         assert (
-            "could not be started"
-            in core.on_shard_not_started(1, first.incarnation, now_ms)[0].text
+            "could not be started: its machine is away"
+            in core.on_shard_not_started(1, first.incarnation, "its machine is away", now_ms)[
+                0
+            ].text
         )
         pause_ms = 0
         while not (effects := core.on_tick(now_ms + pause_ms)):
@@ -128,14 +132,14 @@ def test_a_shard_that_could_not_be_started_is_asked_for_again_soon_then_later() 
     ]
     assert pauses[-1] == limits.shard_pause_ms_max
     _join(core, "shard-1", incarnation=first.incarnation, epoch=2)
-    core.on_shard_not_started(1, first.incarnation, now_ms)
+    core.on_shard_not_started(1, first.incarnation, "", now_ms)
     assert core.on_tick(now_ms + 60_000.0) == []
 
 
-def _with_spare() -> CoordinatorCore:
+def _with_spare(hosts: tuple[str, str] = ("here", "here")) -> CoordinatorCore:
     core = CoordinatorCore(PROGRAM, Layout(shards=2, gateways=1, spares=1), incarnation=1000)
-    for name in ALL:
-        _join(core, name)
+    for name, host in zip(ALL, (*hosts, "here", "here"), strict=True):
+        _join(core, name, host=host)
     status = msgpack.packb({"is_ready": True})
     assert core.on_tick(1.0) == []  # not yet: the gateway does not reach everybody
     core.on_message("gateway-0", Kind.HEARTBEAT, {}, status, 1.0)
@@ -144,9 +148,9 @@ def _with_spare() -> CoordinatorCore:
 
 def test_a_spare_is_asked_for_once_all_is_well_and_after_it_has_become_a_shard() -> None:
     core = _with_spare()
-    assert core.on_tick(50_000.0) == [StartSpare(50_000)]
+    assert core.on_tick(50_000.0) == [StartSpare(0, 50_000, "here")]
     assert core.on_tick(50_000.0 + limits.spare_pause_ms - 1) == []
-    assert core.on_tick(50_000.0 + limits.spare_pause_ms) == [StartSpare(60_000)]
+    assert core.on_tick(50_000.0 + limits.spare_pause_ms) == [StartSpare(0, 60_000, "here")]
     _join(core, "spare-0", incarnation=60_000)
     assert core.on_tick(90_000.0) == []
     status = _ask(core, "GET", "/v1/status")[1]
@@ -154,9 +158,9 @@ def test_a_spare_is_asked_for_once_all_is_well_and_after_it_has_become_a_shard()
     core.on_peer_lost("shard-0", 100_000.0)
     assert core.on_tick(100_000.0 + limits.spare_ms_max - 1) == []  # the spare is quicker
     core.on_peer_lost("spare-0", 100_100.0)
-    _join(core, "shard-0", incarnation=100_100, epoch=2)
+    _join(core, "shard-0", incarnation=100_100, epoch=2, host="here")
     core.on_message("gateway-0", Kind.HEARTBEAT, {}, msgpack.packb({"is_ready": True}), 100_200.0)
-    assert core.on_tick(100_300.0) == [StartSpare(100_300)]
+    assert core.on_tick(100_300.0) == [StartSpare(0, 100_300, "here")]
 
 
 def test_ray_is_asked_when_the_spare_does_not_take_over() -> None:
@@ -166,6 +170,19 @@ def test_ray_is_asked_when_the_spare_does_not_take_over() -> None:
     core.on_peer_lost("shard-0", 100_000.0)
     effects = core.on_tick(100_000.0 + limits.spare_ms_max)
     assert isinstance(effects[0], StartShard)
+
+
+def test_each_machine_has_a_spare_that_helps_its_own_shards_only() -> None:
+    core = _with_spare(("here", "there"))
+    assert core.on_tick(50_000.0) == [
+        StartSpare(0, 50_000, "here"),
+        StartSpare(1, 50_000, "there"),
+    ]
+    _join(core, "spare-0", incarnation=50_000)
+    core.on_peer_lost("shard-1", 100_000.0)
+    [wanted] = core.on_tick(100_000.0 + limits.shard_lost_ms)[:1]  # the other's is not waited for
+    assert isinstance(wanted, StartShard)
+    assert set(_ask(core, "GET", "/v1/status")[1]["spares"]) == {"spare-0", "spare-1"}
 
 
 def test_a_spare_is_stopped_before_everybody_whom_it_would_replace() -> None:

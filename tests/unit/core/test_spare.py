@@ -19,26 +19,26 @@ def _killed(core: SpareCore, signs: dict[int, int], now_ms: float) -> list[int]:
 
 
 def test_only_an_owner_that_gives_no_sign_is_ended() -> None:
-    core = SpareCore(1)
+    core = SpareCore(0, 1)
     killed = [(now, _killed(core, {0: 5, 1: now}, now)) for now in range(0, 8_000, 1_000)]
     assert [(now, shards) for now, shards in killed if shards] == [(PATIENCE_ms + 1_000, [0])]
 
 
 def test_an_owner_is_given_its_time_again_after_the_attempt() -> None:
-    core = SpareCore(1)
+    core = SpareCore(0, 1)
     times = [now for now in range(0, 14_000, 1_000) if _killed(core, {0: 5}, now)]
     assert times == [6_000, 12_000]
 
 
 def test_time_in_which_the_spare_itself_stood_still_does_not_count() -> None:
-    core = SpareCore(1)
+    core = SpareCore(0, 1)
     assert _killed(core, {0: 5}, 0) == []
     assert _killed(core, {0: 5}, 60_000) == []  # the whole machine slept
     assert _killed(core, {0: 5}, 61_000) == []
 
 
 def test_the_latest_table_is_kept_and_a_new_owner_is_newer_than_every_known_one() -> None:
-    core = SpareCore(1)
+    core = SpareCore(0, 1)
     assert core.next_incarnation(0, 100.0) == 100
     core.on_message("coordinator", Kind.TABLE, _table(5, incarnation=900), b"", 0.0)
     core.on_message("coordinator", Kind.TABLE, _table(4, incarnation=1), b"", 0.0)
@@ -47,10 +47,11 @@ def test_the_latest_table_is_kept_and_a_new_owner_is_newer_than_every_known_one(
 
 
 def test_it_reports_for_duty_and_stops_when_told() -> None:
-    core = SpareCore(3)
+    core = SpareCore(2, 3)
     [register] = core.on_peer_connected("coordinator", {}, 0.0)
     assert isinstance(register, Send)
     assert (register.kind, register.header["role"]) == (Kind.REGISTER, "spare")
+    assert register.header["name"] == "spare-2"
     effects = core.on_message("coordinator", Kind.STOP, {}, b"", 0.0)
     assert core.is_stopping
     assert any(isinstance(one, Stopped) for one in effects)
