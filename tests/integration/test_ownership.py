@@ -96,7 +96,7 @@ def test_a_spare_takes_over_at_once_and_a_new_one_follows(shop: Serve, receiver:
     assert seconds < 3.0  # a process of Ray's alone takes longer on this machine; 0.2 here
     assert _owner(shop.data) != owner
     assert _epoch(shop.data) == epoch + 1
-    assert "spare-0 takes over shard-0" in shop.text()
+    shop.wait_for(lambda: "spare-0 takes over shard-0" in shop.text())
     assert "is started anew" not in shop.text()
     assert shop.ask("/v1/status")["shards"]["shard-0"]["address"] == address
     _wait_for_spare(shop)

@@ -153,8 +153,9 @@ class Engine:
         """The orderly stop, then the end of everything started; was it orderly?"""
         is_orderly = self._control is None
         if self._control is not None:
-            asked = await self._control.ask("POST", "/v1/stop", 5.0)
-            if asked is not None:
+            # Without Ray its processes are ending: nobody is left to stop in order.
+            answers = self.is_alive() and await self._control.ask("POST", "/v1/stop", 5.0)
+            if answers:
                 try:
                     async with asyncio.timeout(limits.stop_seconds_max):
                         await self._control.stopped.wait()
