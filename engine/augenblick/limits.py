@@ -162,6 +162,7 @@ link_handshake_bytes_max: Final = 4096  # a frame of a peer that has proved noth
 link_handshake_seconds_max: Final = 10.0  # from connect to proof
 link_header_bytes_max: Final = 60_000  # fits the u16 of the frame; a table of 64 shards needs 10 kB
 link_keepalive_seconds: Final = 2.0  # a connection that sent nothing for so long sends a PING
+link_machine_silence_seconds_max: Final = 5.0  # not even its kernel answers: off, or cut off
 link_payload_bytes_max: Final = 15 * 1024 * 1024  # of one batch; a link frame has 16 MiB
 link_redial_seconds_max: Final = 0.25  # pause between attempts; also the delay after a long outage
 link_redial_seconds_min: Final = 0.02  # first pause: a restarted peer listens again within that

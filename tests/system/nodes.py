@@ -104,6 +104,14 @@ class Nodes:
         """Everything on the node is gone at once."""
         _kill_all(self._name(index))
 
+    def cut(self, index: int) -> None:
+        """Nothing comes through to the node or from it any more; nobody is told. Not node 0."""
+        _ip("-n", self._name(0), "link", "set", f"port{index}", "down")
+
+    def heal(self, index: int) -> None:
+        """The node's cable is plugged in again."""
+        _ip("-n", self._name(0), "link", "set", f"port{index}", "up")
+
     def close(self) -> None:
         """Kill every node and remove networks and folders."""
         _remove(f"ab-{os.getpid()}")

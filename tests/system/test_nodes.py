@@ -302,6 +302,25 @@ def test_a_node_loses_power_and_its_users_wait_for_it(cluster):
     assert cluster.status()["state_lost"] == {}
 
 
+def test_a_machine_that_falls_silent_is_missed_after_five_seconds(cluster):
+    """A pulled cable tells nobody; its users wait, and are served as before when it is back."""
+    wait_for(lambda: cluster.is_well(), 60)
+    users = two_views(cluster, "silent")
+    shard = f"shard-{cluster.shard_on(2)}"
+    cluster.nodes.cut(2)
+    began = time.monotonic()
+    client = cluster.send_later(users)
+    wait_for(lambda: not cluster.status()["shards"][shard]["up"], 20)
+    assert 4.0 < time.monotonic() - began < 9.0
+    cluster.nodes.heal(2)
+    time.sleep(2.0)
+    if not cluster.nodes.is_on(2):  # Ray had given it up
+        cluster.chart.start_ray(2)
+    client.join(60)
+    assert not client.is_alive()
+    third_views_fire(cluster, users)
+
+
 def test_the_launcher_loses_power(cluster):
     """The engine goes on; a new launcher replaces what the old one has left."""
     users = two_views(cluster, "launcher")

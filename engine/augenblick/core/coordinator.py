@@ -207,6 +207,7 @@ class CoordinatorCore:
             rows,
             origin_ms=header["origin_ms"],
             now_ms=int(fired_ms),
+            away=header["away"],
         )
         if not releases:
             return []

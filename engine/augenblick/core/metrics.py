@@ -12,7 +12,7 @@ empty one as 0, for the whole and for each group seen in the last 12 windows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -45,6 +45,7 @@ class MetricMerger:
         self._clocks: dict[int, int] = {}
         self._origin_ms: int | None = None
         self._clock_ms = NO_CLOCK
+        self._away: dict[int, tuple[int, int]] = {}
         self._series = [
             _Series(metric, any(index in trigger.metrics for trigger in program.metric_triggers))
             for index, metric in enumerate(program.metrics)
@@ -64,6 +65,7 @@ class MetricMerger:
         """
         self._ranges = dict(ranges)
         self._clocks = {shard: ms for shard, ms in self._clocks.items() if shard in ranges}
+        self._away = {shard: away for shard, away in self._away.items() if shard in ranges}
 
     def panes(
         self,
@@ -73,6 +75,7 @@ class MetricMerger:
         *,
         origin_ms: int | None = None,
         now_ms: int | None = None,
+        away: Sequence[int] | None = None,
     ) -> list[dict[str, Any]]:
         """Take a shard's report and return what closed with it, in the order of window ends.
 
@@ -80,8 +83,11 @@ class MetricMerger:
         `clock_ms`: the clock of all its key groups, after everything in `rows`. `origin_ms`: the
         first watermark this shard ever saw (default: its first clock); the windows counted as empty
         begin with the one that holds the smallest origin plus lateness. `now_ms` becomes `fired_at`
-        (default: the window's end).
+        (default: the window's end). `away`: `LateTimers.away` of this shard, by which firings are
+        late (`late_by`): all shards together are where the one stands that is furthest behind.
         """
+        if away is not None:
+            self._away[shard] = (away[0], away[1])
         for row in rows:
             series = self._series[row[1]]
             if row[2] + series.metric.size_ms < self._clock_ms:
@@ -156,7 +162,19 @@ class MetricMerger:
             for state in self._triggers:
                 if state.is_due(end_ms, self._series):
                     is_drain = self._clock_ms >= END_OF_TIME
-                    releases += state.evaluate(end_ms, self._series, now_ms, is_drain)
+                    fired = state.evaluate(end_ms, self._series, now_ms, is_drain)
+                    self._mark_late(fired, end_ms, now_ms)
+                    releases += fired
+
+    def _mark_late(self, fired: list[dict[str, Any]], end_ms: int, now_ms: int | None) -> None:
+        """Say of firings how much later they come than if the engine had not been away."""
+        if now_ms is None or not self._away:
+            return
+        line_ms = min(line for line, _ in self._away.values())
+        late_ms = now_ms + line_ms - end_ms
+        if end_ms < min(until_ms for _, until_ms in self._away.values()) and late_ms > 0:
+            for item in fired:
+                item["record"]["late_by"] = late_ms
 
 
 class _Series:

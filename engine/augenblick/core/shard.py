@@ -107,7 +107,7 @@ class ShardCore:
         self._durable_clock_ms = NO_CLOCK
         self._records = Outbox("delivery", Kind.RECORDS, incarnation)
         self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
-        self._panes = ShardPanes(epoch)
+        self._panes = ShardPanes(epoch, self._late)
         self._actors = ShardActors(program, incarnation)
         waiting = (self._panes, self._actors, self._records, self._letters)
         self._state = ShardState(self._gateways, self._clocks, self._late, *waiting)

@@ -33,6 +33,14 @@ class LateTimers:
         """Has the clock not moved since a start of the whole engine?"""
         return self._base_ms is not None and self._end_ms is None
 
+    @property
+    def away(self) -> tuple[int, int] | None:
+        """The latest start's line, and the clock up to which things were due before they could be
+        decided: (clock minus wall clock had it gone on, in ms; clock in ms, exclusive). None: not
+        known, or nothing has been late.
+        """
+        return None if self._end_ms is None else (self._line_ms, self._end_ms)
+
     def on_start(self, clock_ms: int) -> None:
         """The whole engine starts, and the journal left the clock here."""
         if clock_ms != NO_CLOCK:

@@ -15,6 +15,7 @@ import msgpack
 
 from augenblick.core.effects import Send
 from augenblick.core.metrics import NO_CLOCK, PaneRow
+from augenblick.core.shard_late import LateTimers
 from augenblick.link.messages import Kind
 
 _ROWS_max = 50_000  # per message: some 2 MB
@@ -22,10 +23,13 @@ _MARK_WATERMARK: Final = struct.Struct("<8xq")
 
 
 class ShardPanes:
-    """Changed and unconfirmed panes."""
+    """Changed and unconfirmed panes. `late`: what the shard knows of the time the engine was away,
+    for the firings that come of them.
+    """
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, late: LateTimers) -> None:
         self._epoch = epoch
+        self._late = late
         self._origin_ms: int | None = None
         self._reported_ms = NO_CLOCK
         self._closed: bytes | None = None
@@ -91,6 +95,7 @@ class ShardPanes:
                 "epoch": self._epoch,
                 "clock_ms": clock_ms if is_last else NO_CLOCK,
                 "origin_ms": self._origin_ms,
+                "away": self._late.away,
             }
             rows = [(*key, *self._packable(key)) for key in part]
             payload = msgpack.packb([closed, rows])

@@ -9,6 +9,8 @@ owner.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from augenblick import limits
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 
 _CLOSED_BY_PEER: Final = "the peer closed the connection"
+# Linux, struct tcp_info: 8 bytes of flags, then u32 values, of which this is the 13th (tcp(7)).
+_LAST_ACK_ms: Final = struct.Struct("=56xI")
+_TCP_INFO_bytes: Final = 60
 
 
 class LinkConnection(asyncio.Protocol):
@@ -106,6 +111,8 @@ class LinkConnection(asyncio.Protocol):
             self.end("no proof in time")
         elif now - self._heard > limits.link_silence_seconds_max:
             self.end("the peer is silent")
+        elif now - self._heard > limits.link_machine_silence_seconds_max and self._is_cut_off():
+            self.end("the peer's machine is silent")
         elif self.peer is not None and now - self._sent > limits.link_keepalive_seconds:
             self.write(self._node.ping(), b"")
 
@@ -120,6 +127,17 @@ class LinkConnection(asyncio.Protocol):
         if self._transport is not None and not self.closed.done():
             self._reason = reason
             self._transport.abort()
+
+    def _is_cut_off(self) -> bool:
+        """Has not even the other machine's kernel answered for so long? It acknowledges each PING,
+        however busy or stopped the process there is.
+        """
+        assert self._transport is not None
+        info = self._transport.get_extra_info("socket").getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_bytes
+        )
+        (acked_ms,) = _LAST_ACK_ms.unpack_from(info)
+        return bool(acked_ms > limits.link_machine_silence_seconds_max * 1000)
 
     def _on_stranger(self, message: Message) -> None:
         """A message before the handshake is complete, or after the connection was given up."""

@@ -222,7 +222,7 @@ def test_a_new_coordinators_table_is_newer() -> None:
 def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
     core = _formed()
     panes = [(0, 0, 10_000, None, 1, (0).to_bytes(16, "little"))]
-    header = {"epoch": 1, "clock_ms": 5_200, "origin_ms": 5_200}
+    header = {"epoch": 1, "clock_ms": 5_200, "origin_ms": 5_200, "away": None}
     core.on_message("shard-0", Kind.PANES, header, msgpack.packb([None, panes]), 0.0)
     core.on_message(
         "shard-1", Kind.PANES, {**header, "origin_ms": None}, msgpack.packb([None, []]), 0.0
@@ -254,7 +254,7 @@ def test_metric_firings_leave_for_delivery_and_wait_for_its_answer() -> None:
 
 def test_panes_of_an_old_epoch_do_not_count() -> None:
     core = _formed()
-    header = {"epoch": 0, "clock_ms": 5_200, "origin_ms": 5_200}
+    header = {"epoch": 0, "clock_ms": 5_200, "origin_ms": 5_200, "away": None}
     assert core.on_message("shard-0", Kind.PANES, header, msgpack.packb([None, []]), 0.0) == []
 
 
@@ -302,7 +302,7 @@ def test_a_new_coordinator_goes_on_where_the_last_one_stood() -> None:
             for shard in ("shard-0", "shard-1"):
                 start_ms = {5_200: 10_000, 15_500: 14_000}.get(clock_ms)
                 rows = [(0, 0, start_ms, None, 1, bytes(16))] if start_ms else []
-                header = {"epoch": 1, "clock_ms": clock_ms, "origin_ms": 5_200}
+                header = {"epoch": 1, "clock_ms": clock_ms, "origin_ms": 5_200, "away": None}
                 payload = msgpack.packb([kept or None, rows])
                 for one in core.on_message(shard, Kind.PANES, header, payload, 0.0):
                     assert isinstance(one, Send)

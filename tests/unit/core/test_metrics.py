@@ -107,6 +107,30 @@ def test_cooldown_compares_the_firings_times() -> None:
         assert len(_firings(merger.panes(0, 14_001, []))) == firings
 
 
+def test_what_was_due_while_the_engine_was_away_says_how_late_it_is() -> None:
+    program = with_metrics(QUIET, metric_triggers=(metric_trigger("died", (0,), "each"),))
+    merger = MetricMerger(program)
+    merger.assign({0: (0, 2047), 1: (2048, 4095)})
+    merger.panes(0, 5_200, [], away=None)
+    merger.panes(1, 5_200, [], away=None)
+    now_ms = 105_000  # the clocks went on at 14 and 14.5 s, when they stood at 5.2 s: 91 s behind
+    merger.panes(0, 14_000, [], now_ms=now_ms, away=(-91_000, 14_000))
+    releases = merger.panes(1, 14_500, [], now_ms=now_ms, away=(-90_500, 14_500))
+    late = {one["record"]["end"]: one["record"] for one in releases if "end" in one["record"]}
+    assert not any("late_by" in record for record in late.values())  # metrics say when they were
+    fired = [one["record"] for one in releases if one["record"]["kind"] == "firing"]
+    assert [(one["time"], one["late_by"]) for one in fired] == [
+        (11_000, 3_000),
+        (12_000, 2_000),
+        (13_000, 1_000),
+    ]
+    merger.panes(0, 17_000, [], now_ms=now_ms + 3_000, away=(-91_000, 14_000))
+    releases = merger.panes(1, 17_000, [], now_ms=now_ms + 3_000, away=(-90_500, 14_500))
+    fired = [one["record"] for one in releases if one["record"]["kind"] == "firing"]
+    assert [one["time"] for one in fired] == [14_000, 15_000, 16_000]
+    assert not any("late_by" in one for one in fired)
+
+
 def test_a_group_counts_as_zero_for_twelve_windows() -> None:
     program = with_metrics(
         GROUPED,

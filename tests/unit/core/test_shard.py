@@ -166,7 +166,12 @@ def test_panes_are_reported_by_the_tick_and_kept_until_closed() -> None:
     shard = Shard()
     shard.batch(1, 100, (200, "a"))
     report = [one for one in shard.run(shard.core.on_tick(1010.0)) if one.kind == Kind.PANES]
-    assert report[0].header == {"epoch": 3, "clock_ms": 100, "origin_ms": 100}
+    assert report[0].header == {
+        "epoch": 3,
+        "clock_ms": 100,
+        "origin_ms": 100,
+        "away": None,
+    }
     assert len(msgpack.unpackb(report[0].payload)[1]) == 1
     assert shard.core._panes.report(100) == []
     again = shard.core.on_peer_connected("coordinator", {"role": "coordinator"}, 1.0)

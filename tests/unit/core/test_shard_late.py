@@ -38,6 +38,16 @@ def test_what_was_due_is_late_and_in_time_order():
     assert not late.is_standing
 
 
+def test_metrics_are_told_where_the_clock_went_on_and_up_to_where_it_was_behind():
+    late = started()
+    assert late.away is None
+    late.after(Outputs(), NOW - 100_000, NOW + 30_000)
+    assert late.away == (-5_000, NOW + 25_000)
+    again = LateTimers()
+    again.restore(late.snapshot())
+    assert again.away == late.away
+
+
 def test_what_an_event_decided_is_not_late():
     made = outputs(NOW - 1000, timed=[])
     started().after(made, NOW + 25_000, NOW + 30_000)
