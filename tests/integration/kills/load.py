@@ -10,6 +10,8 @@ import random
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +47,15 @@ KINDS = ("view",) * 7 + ("cart",) * 2 + ("buy",)
 
 
 class Load:
-    """Sends on a thread of its own from `start` to `finish`; `network` is entered by that thread
+    """Sends on a thread of its own from `start` to `finish`; `network` makes what that thread enters
     (the client's machine, where there are several).
     """
 
     def __init__(
-        self, address: str, *, shared_key: bytes | None = None, network: Any = None
+        self, address: str, *, network: Callable[[], AbstractContextManager[None]] | None = None
     ) -> None:
         host, port = parse_address(address)
-        target = ForwardTarget(host, port, shared_key)
+        target = ForwardTarget(host, port)
         self.sent: list[dict[str, Any]] = []
         self.failure: BaseException | None = None
         self._sender = ForwardSender(target, tag="load", retry_seconds=AWAY_SECONDS_max)
@@ -94,7 +96,7 @@ class Load:
             if self._network is None:
                 self._work()
             else:
-                with self._network:
+                with self._network():
                     self._work()
         except BaseException as error:
             self.failure = error
@@ -104,16 +106,17 @@ class Load:
     def _work(self) -> None:
         while not self._is_ending.is_set():
             due = time.monotonic() + CHUNK_SECONDS
-            self._sender.send([self._entry() for _ in range(EVENTS_per_chunk)])
+            self._sender.send([self.make() for _ in range(EVENTS_per_chunk)])
             while (left := due - time.monotonic()) > 0:
                 if self._sender.unacked_events:
                     self._sender.poll(left)
                 else:
                     time.sleep(left)
-        self._sender.send([self._entry()], is_end=True)
+        self._sender.send([self.make()], is_end=True)
         self._sender.flush(AWAY_SECONDS_max)
 
-    def _entry(self) -> bytes:
+    def make(self) -> bytes:
+        """The history's next event, for the wire."""
         number = len(self.sent)
         event: dict[str, Any] = {
             "user": f"user-{self._random.randrange(USERS)}",
