@@ -47,8 +47,8 @@ KINDS = ("view",) * 7 + ("cart",) * 2 + ("buy",)
 
 
 class Load:
-    """Sends on a thread of its own from `start` to `finish`; `network` makes what that thread enters
-    (the client's machine, where there are several).
+    """Sends on a thread of its own from `start` to `finish`; `network` makes what that thread is to
+    enter (the client's machine, where there are several).
     """
 
     def __init__(
