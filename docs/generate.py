@@ -39,7 +39,7 @@ from augenblick.plan.conditions.functions import FUNCTIONS
 from augenblick.plan.durations import format_duration
 from augenblick.plan.memory import window_bytes
 from augenblick.plan.model.plan import Plan
-from augenblick.runtime.local import simulate
+from augenblick.runtime.local import Simulation, simulate
 
 FOLDER = Path(__file__).parent / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
@@ -105,6 +105,33 @@ def aggregate_values(lines: tuple[str, ...]) -> dict[str, str]:
         name: "missing" if found[f"f_{name}"] is None else f"`{json.dumps(found[f'f_{name}'])}`"
         for name in features
     }
+
+
+def policies_page() -> str:
+    """What each policy lets leave, on a few events."""
+    parts = [f"# Policies\n\n{MARK}", POLICIES_TEXT]
+    for title, (text, events) in POLICY_EXAMPLES.items():
+        parts.append(f"\n## {title}\n\n```yaml\n{text}```\n\n")
+        parts.append("| event | leaves |\n|---|---|\n")
+        for event, firings in policy_firings(text, events):
+            parts.append(f"| {event} | {', '.join(firings)} |\n")
+    return "".join(parts).rstrip() + "\n"
+
+
+def policy_firings(text: str, events: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Each event with the firings that leave with it."""
+    run = Simulation(compile_plan(load_plan(f"plan: docs\n{text}")), emit=("firing",))
+    for event in events:
+        user, name, clock = event.split()
+        hours, minutes = clock.split(":")
+        time_ms = (int(hours) * 60 + int(minutes)) * 60_000
+        line = json.dumps({"user": user, "event": name, "time": time_ms})
+        yield event, [shown_firing(record) for record in run.feed(line.encode() + b"\n")]
+
+
+def shown_firing(record: dict[str, Any]) -> str:
+    variant = record["variant"]
+    return f"`{record['trigger']}`" + (f" ({variant})" if variant else "")
 
 
 def cost(name: str, window: str) -> str:
@@ -183,6 +210,8 @@ def named(metadata: tuple[Any, ...]) -> str:
 NAMED = {
     "duration": "duration",
     "positive": "duration",
+    "off or duration": "duration or `off`",
+    "share": "percentage",
     "identifier": "name",
     "label": "name",
     "event name": "event name",
@@ -238,8 +267,45 @@ a sliding `list`, `first`, `last`, `distinct`, `quantile` or `top` forgets the o
 aggregate folds older ones into panes; either way the firing says `approximate`.
 
 """
+POLICIES_TEXT = """\
+What leaves with each event of these examples, as `augenblick simulate` prints it. The names of the
+keys are in [the plan](plan.md#trigger). What a policy holds back is counted by trigger and reason
+(`status`, `simulate --summary`) and never made up for; it uses up nothing.
+"""
+LOG = "actions: {a: {log: {}}}\n"
+POLICY_EXAMPLES = {
+    "cooldown": (
+        "triggers: {hint: {event: view, cooldown: 1h}}\n",
+        ("ann view 8:00", "ann view 8:59", "ann view 9:00"),
+    ),
+    "cap": (
+        "triggers: {hint: {event: view, cap: {n: 2, per: 3h}}}\n",
+        ("ann view 8:00", "ann view 9:00", "ann view 10:59", "ann view 11:00", "ann view 12:00"),
+    ),
+    "contact_cap": (
+        "policies: {contact_cap: {n: 1, per: 3h}}\n"
+        "triggers:\n"
+        "  hint:  {event: view, then: a}\n"
+        "  offer: {event: cart, then: a}\n"
+        "  seen:  {event: view}            # does nothing, so it is no contact\n" + LOG,
+        ("ann view 8:00", "ann cart 9:00", "ann cart 11:00", "ann view 12:00"),
+    ),
+    "slot and priority": (
+        "triggers:\n"
+        "  hint:  {event: [view, cart], slot: banner}\n"
+        "  offer: {event: cart, slot: banner, priority: 2}\n",
+        ("ann view 8:00", "ann cart 9:00"),
+    ),
+    "control and variants": (
+        "triggers:\n"
+        "  offer: {event: view, control: 25%, variants: {plain: 50%, loud: 50%}, then: a}\n" + LOG,
+        ("ann view 8:00", "bob view 8:00", "cid view 8:00", "dan view 8:00", "eve view 8:00",
+         "ann view 9:00"),
+    ),
+}  # fmt: skip
 VALUES = """\
-A **duration** is a whole number and a unit: `250ms 30s 5m 12h 7d`. A **name** has letters, digits
+A **duration** is a whole number and a unit: `250ms 30s 5m 12h 7d`. A **percentage** is `10%` or
+`0.25%`. A **name** has letters, digits
 and `_`. **Events** are a name, a list of names (any of them), `"*"`, or
 `{event: NAME, where: CONDITION}`. A **property type** is `str int float bool time list`, with
 ` | null` if it may be null or absent.
@@ -318,6 +384,7 @@ def pages() -> dict[str, str]:
         "aggregates.md": aggregates_page(),
         "plan.md": plan_page(Plan),
         "formats.md": formats_page(),
+        "policies.md": policies_page(),
         "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),
     }
 

@@ -176,6 +176,7 @@ poison_deaths_max: Final = 64  # streams remembered; a crash of the machine leav
 # plan: what one plan may hold
 actions_max: Final = 256  # named actions
 by_groups_max: Final = 65_536  # by_max of one feature: groups inside one user
+cap_firings_max: Final = 1_000  # n of one cap; a user keeps up to twice as many times
 code_stack_max: Final = 32  # values on the stack of one condition; the kernel's array
 code_words_max: Final = 1_024  # words of one compiled condition
 condition_chars_max: Final = 4_096  # one condition as text; longer ones are generated, not written
@@ -200,6 +201,7 @@ segments_max: Final = 512  # segments of one plan; their order is found by recur
 sliding_events_max: Final = 65_536  # sliding_max of one feature: events kept exactly
 steps_max: Final = 16  # steps of one sequence
 triggers_max: Final = 1_024  # triggers of one plan
+variants_max: Final = 64  # variants of one trigger
 windows_per_event_max: Final = 1_024  # size / every of one hopping window: panes an event touches
 
 # metrics: merged across shards

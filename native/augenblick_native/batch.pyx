@@ -24,6 +24,7 @@ from augenblick_native.machine cimport (
 from augenblick_native.groups cimport make_gateways
 from augenblick_native.panes cimport take_closed_panes
 from augenblick_native.fetch cimport fetch_chains, fetch_partials
+from augenblick_native.policies cimport settle
 from augenblick_native.prints cimport is_duplicate, note_print, prefetch_print
 from augenblick_native.program cimport OPERAND_NONE, Dispatch, FeatureRule
 from augenblick_native.record cimport free_record, new_record
@@ -78,6 +79,7 @@ cdef void begin_call(Machine* machine, int64_t now_ms) noexcept nogil:
     machine.depth = -1
     machine.scratch.size = 0
     machine.rises.size = 0
+    machine.rivals.size = 0
 
 
 cdef void note_earliest(Machine* machine, uint32_t key_group) noexcept nogil:
@@ -444,6 +446,8 @@ cdef void apply_event(
             &machine.counters[COUNT_PRINTS_DROPPED]
         )
     run_event(machine, event)
+    if machine.rivals.size:
+        settle(machine)
     if is_new and machine.keeper.user.armed_ms == NEVER_MS:
         # no session: settle its time to live
         arm(&machine.tables, group, machine.keeper.user, group.clock_ms)

@@ -21,12 +21,13 @@ from augenblick_native.partials cimport last_hopeless_ms, sweep_partials
 from augenblick_native.pattern cimport (
     next_deadline_ms, next_waiting_ms, take_absence, take_event, take_waiting,
 )
+from augenblick_native.policies cimport settle
 from augenblick_native.program cimport OPERAND_NONE, FeatureRule, TriggerRule
 from augenblick_native.record cimport (
     cell_at, first_cell, free_record, group_data, payload, shrink,
 )
 from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
-from augenblick_native.state cimport NEVER_MS, Session, User
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, Session, User
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport disarm
@@ -230,10 +231,17 @@ cdef void expire(Machine* machine) noexcept nogil:
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
     cdef int64_t due_before_ms = machine.due_ms
+    cdef int64_t at_ms = NO_TIME_MS     # what happens at one instant competes
     while True:
         due = next_due(machine)
+        if machine.rivals.size and (
+            due.instant_ms > at_ms or due.instant_ms >= to_ms or due.phase == PHASE_EXPIRY
+        ):
+            settle(machine)
+            continue
         if due.instant_ms >= to_ms:
             break
+        at_ms = max(at_ms, due.instant_ms)
         machine.clock_ms = max(machine.clock_ms, due.instant_ms)
         if not machine.after_event:
             machine.scratch.size = 0

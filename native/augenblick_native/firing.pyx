@@ -12,16 +12,18 @@ from augenblick_native.buffer cimport pack_array, pack_map, pack_nil, pack_str, 
 from augenblick_native.decode cimport read_event
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
-    COUNT_FIRINGS, COUNT_FIRINGS_COOLDOWN, COUNT_FIRINGS_WARM, COUNT_STATE_FULL, EVENT_DEPTH_MAX,
-    ROW_ACTOR, renew,
-    ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
+    COUNT_FIRINGS_WARM, EVENT_DEPTH_MAX, ROW_ACTOR, ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
+    renew,
 )
 from augenblick_native.msgpack cimport Value
 from augenblick_native.pattern cimport pack_cause, pack_identity
+from augenblick_native.policies cimport (
+    FiredHead, count_firing, fired_cell, may_leave, variant_of,
+)
 from augenblick_native.predicate cimport evaluate
 from augenblick_native.program cimport OPERAND_NONE, TRIGGER_ACTOR, TRIGGER_WHEN, ValueRule
 from augenblick_native.reading cimport pack_feature_map, read_feature
-from augenblick_native.record cimport add_cell, find_cell, narrow, payload, payload_bytes, widen
+from augenblick_native.record cimport find_cell, payload
 from augenblick_native.session cimport session_holding
 from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.status cimport STATUS_OK
@@ -30,19 +32,7 @@ from augenblick_native.values cimport has_value, is_true, of_bool, pack_value
 from augenblick_native.window cimport event_group
 
 cdef enum:
-    # different firings of one trigger and user at one instant whose k is kept
-    EQUAL_FIRINGS_MAX = 64
     ROW_TIMED = 4                   # beside ROW_APPROXIMATE and ROW_SHADOW: time decided it
-
-cdef struct FiredHead:              # a cell: then Counted items for the latest time
-    int64_t left_ms                 # time of the last one that left; NO_TIME_MS
-    int64_t latest_ms
-    uint32_t has_risen
-    uint32_t unused
-
-cdef struct Counted:
-    uint64_t hashed
-    uint64_t next_k
 
 
 cdef Value read_segment(Machine* machine, Moment* moment, int32_t index) noexcept nogil:
@@ -116,23 +106,6 @@ cdef void put_row(Machine* machine, Row* row) noexcept nogil:
     put_bytes(&machine.rows, row, sizeof(Row))
 
 
-# Firings so far
-
-cdef uint32_t fired_cell(Machine* machine, const TriggerRule* rule) noexcept nogil:
-    cdef uint32_t offset = find_cell(machine.keeper.user, rule.slot, NULL, 0, 0)
-    cdef FiredHead* head
-    if offset:
-        return offset
-    offset = add_cell(&machine.keeper, rule.slot, NULL, 0, 0, sizeof(FiredHead))
-    if offset == 0:
-        machine.counters[COUNT_STATE_FULL] += 1
-        return 0
-    head = <FiredHead*>payload(machine.keeper.user, offset)
-    head.left_ms = NO_TIME_MS
-    head.latest_ms = NO_TIME_MS
-    return offset
-
-
 cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil:
     cdef uint32_t offset = fired_cell(machine, rule)
     cdef FiredHead* head
@@ -143,50 +116,6 @@ cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil:
         return False
     head.has_risen = 1
     return True
-
-
-# k of a firing: how many with equal parts came before it at this time; kept for the latest time
-# only.
-cdef uint32_t count_firing(
-    Machine* machine, uint32_t offset, int64_t time_ms, uint64_t hashed
-) noexcept nogil:
-    cdef FiredHead* head = <FiredHead*>payload(machine.keeper.user, offset)
-    cdef uint32_t end = payload_bytes(machine.keeper.user, offset)
-    cdef uint32_t at = sizeof(FiredHead)
-    cdef Counted* counted
-    if time_ms < head.latest_ms:
-        return 0
-    if time_ms > head.latest_ms:
-        head.latest_ms = time_ms
-        if end > at:
-            narrow(machine.keeper.user, offset, at, end - at)
-            end = at
-    while at < end:
-        counted = <Counted*>(payload(machine.keeper.user, offset) + at)
-        if counted.hashed == hashed:
-            counted.next_k += 1
-            return <uint32_t>(counted.next_k - 1)
-        at += sizeof(Counted)
-    if (end - sizeof(FiredHead)) // sizeof(Counted) >= EQUAL_FIRINGS_MAX:
-        narrow(machine.keeper.user, offset, sizeof(FiredHead), sizeof(Counted))
-        at -= sizeof(Counted)
-    if not widen(&machine.keeper, offset, at, sizeof(Counted)):
-        machine.counters[COUNT_STATE_FULL] += 1
-        return 0
-    counted = <Counted*>(payload(machine.keeper.user, offset) + at)
-    counted.hashed = hashed
-    counted.next_k = 1
-    return 0
-
-
-cdef bint is_cooling(
-    const FiredHead* head, const TriggerRule* rule, int64_t time_ms
-) noexcept nogil:
-    cdef int64_t apart
-    if rule.cooldown_ms == 0 or head.left_ms == NO_TIME_MS:
-        return False
-    apart = time_ms - head.left_ms
-    return (apart if apart >= 0 else -apart) < rule.cooldown_ms
 
 
 cdef void pack_group(Machine* machine, const Group* group) noexcept nogil:
@@ -230,21 +159,6 @@ cdef uint64_t parts_hash(
     return hashed ^ (<uint64_t>group.hashed << 17)
 
 
-# Count it, and ask the cooldown.  False: it is held back.
-cdef bint may_leave(
-    Machine* machine, const TriggerRule* rule, int64_t time_ms, uint64_t hashed, Row* row
-) noexcept nogil:
-    cdef uint32_t offset = fired_cell(machine, rule)
-    if offset == 0:
-        return True
-    row.k = count_firing(machine, offset, time_ms, hashed)
-    if is_cooling(<FiredHead*>payload(machine.keeper.user, offset), rule, time_ms):
-        machine.counters[COUNT_FIRINGS_COOLDOWN] += 1
-        return False
-    (<FiredHead*>payload(machine.keeper.user, offset)).left_ms = time_ms
-    return True
-
-
 cdef void pack_body(
     Machine* machine, const TriggerRule* rule, Event* event, const Match* match,
     const Group* group, Moment* moment
@@ -276,6 +190,7 @@ cdef void fire(
     cdef Value truth
     cdef Row row
     cdef Session* session
+    cdef uint32_t offset
     memset(&moment, 0, sizeof(Moment))
     moment.event = event
     moment.at_ms = match.time_ms if match != NULL else event.time_ms
@@ -292,14 +207,18 @@ cdef void fire(
         machine.counters[COUNT_FIRINGS_WARM] += 1
         return
     row = new_row(machine)
-    if not may_leave(
-        machine, rule, moment.at_ms, parts_hash(machine, rule, event, match, &group), &row
-    ):
-        return
-    machine.counters[COUNT_FIRINGS] += 1
+    offset = fired_cell(machine, rule)
+    if offset:
+        row.k = count_firing(
+            machine, offset, moment.at_ms, parts_hash(machine, rule, event, match, &group)
+        )
+    if rule.policies.control or rule.policies.variants_count:
+        row.variant = variant_of(machine, rule)
     row.kind = ROW_ACTOR if rule.kind == TRIGGER_ACTOR else ROW_FIRING
     row.rule = trigger
     row.time_ms = moment.at_ms
+    if not may_leave(machine, &row):
+        return
     if not event.derived:
         session = session_holding(machine, event.time_ms)
         if session != NULL:

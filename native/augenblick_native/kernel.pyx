@@ -19,8 +19,8 @@ from augenblick_native.layout cimport is_windowed
 from augenblick_native.machine cimport (
     COUNTERS, EVENTS_AHEAD, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
     SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
-    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused,
-    Event, FieldGroup,
+    SLOT_KIND_CAP, SLOT_KIND_CONTACTS, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
+    SLOT_KIND_WAITING, SUPPRESSIONS, Caused, Event, FieldGroup,
 )
 from augenblick_native.partials cimport TRIGGER_PARTIALS_MAX
 from augenblick_native.msgpack cimport Value
@@ -46,6 +46,8 @@ COUNTER_NAMES = (
     "depth_exceeded",
 )
 assert len(COUNTER_NAMES) == COUNTERS
+SUPPRESSION_NAMES = ("cooldown", "cap", "slot", "contact_cap")
+assert len(SUPPRESSION_NAMES) == SUPPRESSIONS
 assert sizeof(KeyGroup) == KEY_GROUP_BYTES
 LIMITS = {
     "absence_values_max": ABSENCE_VALUES_MAX, "dedup_max": PRINTS_MAX,
@@ -124,13 +126,16 @@ cdef class Kernel:
         self.machine.caused = <Caused*>calloc(
             EVENT_DEPTH_MAX * (self.program.plan.segment_count + 1), sizeof(Caused)
         )
+        self.machine.suppressed = <uint64_t*>calloc(
+            self.program.plan.trigger_count + 1, SUPPRESSIONS * sizeof(uint64_t)
+        )
         per_depth = (self.program.plan.field_count + 1) * (sizeof(Value) + sizeof(FieldGroup))
         per_depth += ((self.program.plan.selector_count + 2) * sizeof(uint32_t) + 7) & ~<size_t>7
         self.fields = <uint8_t*>calloc(EVENT_DEPTH_MAX + EVENTS_AHEAD, per_depth)
         if (
             self.machine.earliest == NULL or self.machine.scratch.data == NULL
             or self.machine.when_before == NULL or self.machine.caused == NULL
-            or self.fields == NULL
+            or self.fields == NULL or self.machine.suppressed == NULL
         ):
             raise MemoryError
         for depth in range(KEY_GROUPS):
@@ -162,6 +167,7 @@ cdef class Kernel:
         free(self.fields)
         free(self.machine.when_before)
         free(self.machine.caused)
+        free(self.machine.suppressed)
         arena_free(&self.machine.arena)
         arena_free(&self.machine.tables)
         buffer_free(&self.machine.rows)
@@ -170,6 +176,7 @@ cdef class Kernel:
         buffer_free(&self.machine.scratch)
         buffer_free(&self.machine.rises)
         buffer_free(&self.machine.sketch)
+        buffer_free(&self.machine.rivals)
 
     cdef int _make_slots(self) except -1:
         cdef uint32_t index
@@ -193,6 +200,12 @@ cdef class Kernel:
             self.slots[self.program.plan.triggers[index].waiting_slot] = SlotRule(
                 SLOT_KIND_WAITING, index
             )
+            if self.program.plan.triggers[index].policies.cap_firings:
+                self.slots[self.program.plan.triggers[index].policies.cap_slot] = SlotRule(
+                    SLOT_KIND_CAP, index
+                )
+        if self.program.plan.contact_firings:
+            self.slots[self.program.plan.contact_slot].kind = SLOT_KIND_CONTACTS
         return 0
 
     # Calls
@@ -296,6 +309,16 @@ cdef class Kernel:
         """What was counted since the kernel was made, by name."""
         return {name: self.machine.counters[index] for index, name in enumerate(COUNTER_NAMES)}
 
+    def suppressed(self):
+        """Firings that a policy held back since the kernel was made: (trigger's index, reason,
+        count) where there were some."""
+        cdef uint32_t at
+        return [
+            (at // SUPPRESSIONS, SUPPRESSION_NAMES[at % SUPPRESSIONS], self.machine.suppressed[at])
+            for at in range(self.program.plan.trigger_count * SUPPRESSIONS)
+            if self.machine.suppressed[at]
+        ]
+
     @property
     def users(self):
         return self.machine.users
@@ -326,6 +349,7 @@ cdef class Kernel:
             or self.machine.bodies.failed
             or self.machine.panes.failed
             or self.machine.rises.failed
+            or self.machine.rivals.failed
         ):
             raise MemoryError("no memory for the results of a batch")
         block.rows = slab_of(&self.machine.rows)

@@ -54,6 +54,7 @@ cdef enum:                          # Row.kind
     ROW_SESSION
     ROW_WINDOW
     ROW_REFUSED
+    ROW_SUPPRESSED                  # on its way out of the rows
 
 cdef enum:                          # Row.flags
     ROW_APPROXIMATE = 1
@@ -64,7 +65,7 @@ cdef enum:                          # Row.flags
 cdef struct Row:
     uint8_t kind
     uint8_t flags
-    uint16_t unused
+    uint16_t variant                # of a firing: 0 none, 1 control, then the trigger's variants
     uint32_t rule                   # trigger or feature index; status of a refused record
     # index of the event in the call that released it; -1: the clock alone did
     int32_t record
@@ -141,6 +142,16 @@ cdef enum SlotKind:
     SLOT_KIND_PARTIALS
     SLOT_KIND_ABSENCES
     SLOT_KIND_WAITING
+    SLOT_KIND_CAP
+    SLOT_KIND_CONTACTS
+
+# Why a firing did not leave; counted for each trigger.
+cdef enum Suppression:
+    SUPPRESSED_COOLDOWN
+    SUPPRESSED_CAP
+    SUPPRESSED_SLOT
+    SUPPRESSED_CONTACT_CAP
+    SUPPRESSIONS
 
 cdef struct SlotRule:
     SlotKind kind
@@ -196,6 +207,8 @@ cdef struct Machine:
     Buffer scratch                  # derived props, list values; reset per event
     uint64_t[COUNTERS] counters
     Buffer sketch                   # a sketch in the making
+    Buffer rivals                   # of policies.Rival: firings that are yet to be decided
+    uint64_t* suppressed            # [trigger][Suppression]
 
 
 # The event was filled anew: what was worked out of it before holds no more.

@@ -2,7 +2,7 @@
 # kernel call.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from augenblick_native.hash cimport same_bytes
+from augenblick_native.hash cimport HashKey, same_bytes
 from augenblick_native.msgpack cimport Value
 
 cdef enum:
@@ -173,6 +173,21 @@ cdef struct ValueRule:
     int32_t code
     int32_t map_feature
 
+# What holds a trigger's firings back, its cooldown aside; see policies.pyx.
+cdef struct Policies:
+    uint32_t cap_firings        # 0: no cap
+    uint16_t cap_slot           # times of the firings that left
+    bint is_contact             # the contact cap counts it
+    int64_t cap_ms
+    int32_t priority
+    int32_t contest             # the slot of the plan that it is in; -1: none
+    bint contends               # decided with the others of its event or instant
+    uint32_t control            # shares of SHARES
+    uint32_t variants_at        # in Plan.shares
+    uint32_t variants_count
+    HashKey control_key
+    HashKey variant_key
+
 cdef struct TriggerRule:
     Text name
     Text version
@@ -200,6 +215,7 @@ cdef struct TriggerRule:
     uint32_t values_at
     uint32_t values_count
     bint shadow
+    Policies policies
     uint16_t slot               # firings so far: once, cooldown, k
     uint16_t partial_slot
     uint16_t absence_slot
@@ -274,6 +290,10 @@ cdef struct Plan:
     int32_t events_field
     int32_t segment_field
     bint emits_sessions
+    uint32_t contact_firings    # the contact cap; 0: none
+    uint16_t contact_slot
+    int64_t contact_ms
+    const uint32_t* shares      # of variants: the first share that is no longer the variant's
     bint session_segments       # a segment reads a feature over sessions
 
 
@@ -292,6 +312,7 @@ cdef class Program:
     cdef uint16_t _slot(self) except? 0xFFFF
     cdef int _load_segments(self, source) except -1
     cdef int _load_triggers(self, source) except -1
+    cdef int _load_policies(self, source) except -1
     cdef int _load_metrics(self, source) except -1
     cdef int _load_dispatch(self, source) except -1
 

@@ -4,7 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX
 from libc.string cimport memset
 
-from augenblick_native.hash cimport name_hash
+from augenblick_native.hash cimport HashKey, name_hash, siphash13
 from augenblick_native.msgpack cimport (
     VALUE_BOOL, VALUE_FLOAT, VALUE_INT, VALUE_NULL, VALUE_STR, missing,
 )
@@ -35,6 +35,20 @@ cdef dict FIRES = {"rise": FIRE_RISE, "each": FIRE_EACH, "once": FIRE_ONCE}
 cdef dict TIMERS = {"restart": TIMER_RESTART, "each": TIMER_EACH, "keep": TIMER_KEEP}
 
 
+cdef uint64_t CONTROL = 0x006C6F72746E6F63ULL     # "control" and a zero byte
+cdef uint64_t VARIANTS = 0x73746E6169726176ULL    # "variants"
+
+
+# The key under which users fall into the shares of one trigger, by its name.
+cdef HashKey share_key(uint64_t domain, const Text* name):
+    cdef HashKey key
+    key.k0 = domain
+    key.k1 = 0
+    key.k0 = siphash13(&key, name.data, name.size)
+    key.k1 = domain
+    return key
+
+
 cdef class Program:
     """C tables of one compiled plan.
 
@@ -54,6 +68,7 @@ cdef class Program:
         self._load_features(source)
         self._load_segments(source)
         self._load_triggers(source)
+        self._load_policies(source)
         self._load_metrics(source)
         self._load_dispatch(source)
 
@@ -351,6 +366,39 @@ cdef class Program:
             rule.partial_slot = self._slot()
             rule.absence_slot = self._slot()
             rule.waiting_slot = self._slot()
+        return 0
+
+    cdef int _load_policies(self, source) except -1:
+        cdef Plan* plan = &self.plan
+        cdef Policies* rule
+        cdef uint32_t index, at = 0
+        cdef uint32_t* shares = <uint32_t*>self._table(
+            sum(len(trigger.policies.variants) for trigger in source.triggers), sizeof(uint32_t)
+        )
+        for index, trigger in enumerate(source.triggers):
+            rule = &plan.triggers[index].policies
+            policies = trigger.policies
+            rule.cap_firings = policies.cap.firings
+            rule.cap_ms = policies.cap.per_ms
+            if rule.cap_firings:
+                rule.cap_slot = self._slot()
+            rule.is_contact = policies.is_contact
+            rule.priority = policies.priority
+            rule.contest = policies.slot
+            rule.contends = policies.contends
+            rule.control = policies.control
+            rule.control_key = share_key(CONTROL, &plan.triggers[index].name)
+            rule.variant_key = share_key(VARIANTS, &plan.triggers[index].name)
+            rule.variants_at = at
+            rule.variants_count = len(policies.variants)
+            for _, end in policies.variants:
+                shares[at] = end
+                at += 1
+        plan.shares = shares
+        plan.contact_firings = source.contact_cap.firings
+        plan.contact_ms = source.contact_cap.per_ms
+        if plan.contact_firings:
+            plan.contact_slot = self._slot()
         return 0
 
     cdef int _load_metrics(self, source) except -1:

@@ -22,6 +22,7 @@ from augenblick_native.machine cimport ROW_APPROXIMATE, ROW_SHADOW, Row
 from augenblick_native.msgpack cimport (
     VALUE_STR, Value, read_array_header, read_map_header, read_value, skip_value,
 )
+from augenblick_native.policies cimport VARIANT_CONTROL
 from augenblick_native.state cimport NO_TIME_MS
 from augenblick_native.status cimport STATUS_OK
 
@@ -58,6 +59,8 @@ cdef class _Template:
     cdef bytes group_name
     cdef bytes match_name
     cdef bytes end                  # actions and shadow
+    cdef bytes control_end          # without actions
+    cdef list variants              # packed, by Row.variant
     cdef bint by_match
 
 
@@ -142,12 +145,13 @@ cdef class ReleaseMaker:
             pack_int(out, row.start_ms)
         put_bytes(out, b"\xa6values", 7)
         self._put_values(&body)
-        put_bytes(out, b"\xa7variant\xc0", 9)
+        put_bytes(out, b"\xa7variant", 8)
+        _put(out, template.variants[row.variant])
         if row.flags & ROW_APPROXIMATE:
             put_bytes(out, b"\xabapproximate\xc3", 13)
         if row.flags & ROW_SHADOW:
             put_bytes(out, b"\xa4mode\xa6shadow", 12)
-        _put(out, template.end)
+        _put(out, template.control_end if row.variant == VARIANT_CONTROL else template.end)
         return 0
 
     # The id, as hex digits.
@@ -263,7 +267,6 @@ cdef inline void put_digest(const Buffer* parts, uint8_t* hexed) noexcept:
 
 cdef _Template _template(trigger):
     cdef _Template made = _Template()
-    cdef Buffer end
     made.parts = b"".join([
         len(raw).to_bytes(4, "big") + raw
         for raw in (trigger.name.encode(), trigger.version.encode())
@@ -272,18 +275,26 @@ cdef _Template _template(trigger):
     made.group_name = _packed(trigger.group_name)
     made.match_name = _packed(trigger.match_name)
     made.by_match = trigger.match != -1
+    made.end = _end(trigger.actions, trigger.mode == "shadow")
+    made.control_end = _end((), trigger.mode == "shadow")
+    made.variants = [b"\xc0", _packed("control")]
+    made.variants += [_packed(name) for name, _ in trigger.policies.variants]
+    return made
+
+
+cdef bytes _end(actions, bint is_shadow):
+    cdef Buffer end
     memset(&end, 0, sizeof(Buffer))
     try:
         put_bytes(&end, b"\xa7actions", 8)
-        pack_array(&end, len(trigger.actions))
-        for name in trigger.actions:
+        pack_array(&end, len(actions))
+        for name in actions:
             _put(&end, _packed(name))
         put_bytes(&end, b"\xa6shadow", 7)
-        pack_bool(&end, trigger.mode == "shadow")
-        made.end = PyBytes_FromStringAndSize(<char*>end.data, end.size)
+        pack_bool(&end, is_shadow)
+        return PyBytes_FromStringAndSize(<char*>end.data, end.size)
     finally:
         buffer_free(&end)
-    return made
 
 
 cdef bytes _packed(str text):

@@ -1,4 +1,4 @@
-"""Firings: ids, k, policies and the record."""
+"""Firings: ids, k and the record."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.oracle import conditions, names
 from tests.oracle.events import Event
 from tests.oracle.names import View
 from tests.oracle.plan import Trigger
+from tests.oracle.policies import variant_of
 
 VersionOf = Callable[[str], str]
 
@@ -31,11 +32,10 @@ def identity(event: Event) -> tuple[str, ...]:
 
 @dataclass
 class Emissions:
-    """What one trigger has fired for one user: k of the latest time, what left last, `once`."""
+    """What one trigger has fired for one user: k of the latest time, `once`."""
 
     latest: int | None = None
     counts: dict[tuple[str, ...], int] = field(default_factory=dict)
-    left: int | None = None
     has_risen: bool = False
 
     def next_k(self, time: int, parts: tuple[str, ...]) -> int:
@@ -48,13 +48,6 @@ class Emissions:
         self.counts[parts] = k + 1
         return k
 
-    def leaves(self, time: int, cooldown_ms: int) -> bool:
-        """Whether the cooldown lets the firing go; one that goes is remembered."""
-        if self.left is not None and abs(time - self.left) < cooldown_ms:
-            return False
-        self.left = time
-        return True
-
 
 @dataclass
 class Firer:
@@ -63,6 +56,7 @@ class Firer:
     version_of: VersionOf
     fired_at: int = 0
     emissions: dict[tuple[str, str | None], Emissions] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)  # the end of the last, of metric triggers
 
     def _emissions(self, trigger: Trigger, user: str | None) -> Emissions:
         return self.emissions.setdefault((trigger.name, user), Emissions())
@@ -76,8 +70,8 @@ class Firer:
     def fire(
         self, trigger: Trigger, view: View, group_name: str | None, caused: Event,
         events: list[Event], value: str | None, is_absence: bool,
-    ) -> dict[str, Any] | None:  # fmt: skip
-        """The record, or None when a policy holds it back. `value` is the JSON text of `match`."""
+    ) -> dict[str, Any]:  # fmt: skip
+        """The record, if no policy holds it back. `value` is the JSON text of `match`."""
         time = view.instant if is_absence else caused.time
         text = (view.group if trigger.match is None else value) or ""
         identities = [part for event in events for part in identity(event)]
@@ -85,14 +79,13 @@ class Firer:
             identities.append(str(time))
         emissions = self._emissions(trigger, caused.user)
         k = emissions.next_k(time, (text, *identities))
-        if not emissions.leaves(time, trigger.cooldown_ms):
-            return None
         by = by_map(group_name, view.group) | by_map(trigger.match, value)
         return self.record(
             trigger, [caused.user, text, str(time), *identities, str(k)],
             user=caused.user, by=by or None, time=time, cause=cause(caused),
             session=None if caused.derived else view.session_start(caused.time),
             values=self._values(trigger, view, group_name),
+            variant=variant_of(trigger, str(caused.user)),
         )  # fmt: skip
 
     def fire_metric(
@@ -100,8 +93,10 @@ class Firer:
         values: dict[str, Any],
     ) -> dict[str, Any] | None:  # fmt: skip
         """The record of a metric trigger, or None when a policy holds it back."""
-        if not self._emissions(trigger, None).leaves(window[1], trigger.cooldown_ms):
+        left = self.left.get(trigger.name)
+        if left is not None and window[1] - left < trigger.cooldown_ms:
             return None
+        self.left[trigger.name] = window[1]
         return self.record(
             trigger, [group or "", str(window[0])], user=None,
             by=by_map(group_name, group) or None, time=window[1], cause=None, session=None,

@@ -46,6 +46,14 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Cap:
+    """At most so many firings in any stretch of this length."""
+
+    firings: int
+    per_ms: int
+
+
+@dataclass(frozen=True)
 class Step:
     selector: Selector
     negated: bool = False
@@ -69,6 +77,12 @@ class Trigger:
     cooldown_ms: int = 0
     values: tuple[str, ...] = ()
     mode: str = "live"
+    has_action: bool = False
+    cap: Cap | None = None
+    priority: int = 0
+    slot: str | None = None
+    control: int = 0  # hundredths of a percent, as the sizes of the variants
+    variants: dict[str, int] = field(default_factory=dict)
 
     @property
     def ends_in_not(self) -> bool:
@@ -94,6 +108,8 @@ class Plan:
     metrics: dict[str, Feature] = field(default_factory=dict)
     metric_expressions: dict[str, str] = field(default_factory=dict)
     triggers: list[Trigger] = field(default_factory=list)
+    policies: dict[str, Any] = field(default_factory=dict)
+    contact_cap: Cap | None = None
 
 
 def read_plan(document: dict[str, Any]) -> Plan:
@@ -107,7 +123,9 @@ def read_plan(document: dict[str, Any]) -> Plan:
         events=document.get("events"),
         unknown_events=document.get("unknown_events", "accept"),
         segments=dict(document.get("segments", {})),
+        policies=document.get("policies", {}),
     )
+    plan.contact_cap = _cap(plan.policies.get("contact_cap"))
     zone = document.get("zone", "UTC")
     derived = {"session.start", "session.end"}
     derived |= {f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")}
@@ -186,6 +204,16 @@ def _step(entry: Any) -> Step:
     return Step(_selector(entry))
 
 
+def _cap(entry: Any) -> Cap | None:
+    if entry is None or entry == "off":
+        return None
+    return Cap(entry["n"], parse_duration(entry["per"]))
+
+
+def _share(text: str) -> int:
+    return round(float(text.removesuffix("%")) * 100)
+
+
 def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
     when = str(entry["when"]) if "when" in entry else None
     if "sequence" in entry:
@@ -196,6 +224,9 @@ def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
         metrics = {*plan.metrics, *plan.metric_expressions}
         kind = "metric" if metrics & set(conditions.names(str(when))) else "when"
     within = entry.get("within")
+    per_user = {} if kind == "metric" else {**plan.policies, **entry}
+    cooldown = {**plan.policies, **entry}.get("cooldown", 0)
+    variants = per_user.get("variants", {})
     return Trigger(
         name=name, kind=kind, when=when,
         selector=_selector(entry["event"], entry.get("where")) if kind == "event" else None,
@@ -205,6 +236,10 @@ def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
         match=entry.get("match"), timer=entry.get("timer", "restart"),
         strict=entry.get("strict", False), order=entry.get("order", "arrival"),
         partial_max=entry.get("partial_max", 64),
-        cooldown_ms=parse_duration(entry.get("cooldown", 0)),
+        cooldown_ms=0 if cooldown == "off" else parse_duration(cooldown),
         values=tuple(entry.get("values", ())), mode=entry.get("mode", "live"),
+        has_action=bool(entry.get("then")), cap=_cap(per_user.get("cap")),
+        priority=per_user.get("priority", 0), slot=entry.get("slot"),
+        control=_share(per_user.get("control", "0%")),
+        variants={} if variants == "off" else {one: _share(variants[one]) for one in variants},
     )  # fmt: skip

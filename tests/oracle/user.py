@@ -12,6 +12,7 @@ from tests.oracle.events import Event
 from tests.oracle.firing import Firer
 from tests.oracle.names import View, group_of
 from tests.oracle.plan import Feature, Plan, Trigger
+from tests.oracle.policies import Candidate, Policies
 from tests.oracle.sequences import Match, Sequence, Timer
 
 # The order of what happens at one instant.
@@ -56,12 +57,14 @@ class User:
     evaluated: dict[str, int] = field(default_factory=dict)  # segment: instant of its evaluation
     timed: dict[str, int] = field(default_factory=dict)  # segment: its last timer instant
     sequences: dict[str, Sequence] = field(default_factory=dict)
+    candidates: list[Candidate] = field(default_factory=list)  # of the event or instant at hand
     reached: int = BEFORE_TIME  # the clock, without the step that a closing makes past its instant
     closing: bool = False  # the windows of this instant have closed, a session ends
     next_due: int = BEFORE_TIME  # nothing happens by time before the clock is strictly past it
 
     def __post_init__(self) -> None:
         self.reached = self.clock
+        self.policies = Policies(self.plan)
         for trigger in self.plan.triggers:
             if trigger.kind == "sequence":
                 self.sequences[trigger.name] = Sequence(trigger)
@@ -91,6 +94,7 @@ class User:
         if event.time < self.clock and not self._fits(arrived):
             return False
         self._run(arrived)
+        self._settle()
         self.next_due = BEFORE_TIME
         self.advance(self.clock)
         return True
@@ -206,20 +210,30 @@ class User:
         fired = self.firer.fire(
             trigger, view, group_name, caused, events, value, absence is not None
         )
-        if fired is not None:
-            self.emit(fired)
+        self.candidates.append(Candidate(trigger, fired["time"], fired))
+
+    def _settle(self) -> None:
+        """The event, or the instant, is over: what its firings come to."""
+        candidates, self.candidates = self.candidates, []
+        for one in self.policies.leaving(candidates):
+            self.emit(one.record)
 
     # Time
 
     def advance(self, clock: int) -> None:
         """Moves the clock; everything whose instant it is then strictly past happens, in order."""
+        at = BEFORE_TIME
         while self.next_due < clock:
             due = min(self.due(), key=lambda one: one.key, default=None)
             self.next_due = NEVER if due is None else due.instant
             if due is not None and due.instant < clock:
+                if due.instant > at:
+                    self._settle()
+                    at = due.instant
                 self.clock = max(self.clock, due.instant)
                 self.reached = max(self.reached, due.instant)
                 due.happen()
+        self._settle()
         self.clock = self.reached = max(self.clock, clock)
 
     def due(self) -> Iterator[Due]:

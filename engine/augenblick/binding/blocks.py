@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
     kind: int
     flags: int
-    unused: int
+    variant: int  # of a firing: 0 none, 1 control, then the trigger's own
     rule: int
     record: int
     k: int

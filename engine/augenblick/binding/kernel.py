@@ -152,6 +152,13 @@ class Kernel:
         """Events applied, late, duplicate and so on, by name, since the start."""
         return self._native.counters()
 
+    def suppressed(self) -> dict[str, dict[str, int]]:
+        """Firings that policies held back since the start, by trigger and reason."""
+        found: dict[str, dict[str, int]] = {}
+        for index, reason, count in self._native.suppressed():
+            found.setdefault(self._program.triggers[index].name, {})[reason] = count
+        return found
+
     @property
     def users(self) -> int:
         """Users that have state."""

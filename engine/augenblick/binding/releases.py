@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -16,6 +16,9 @@ IDENTITY = {
     "window": ("feature", "user", "by", "start", "end"),
     "metric": ("metric", "by", "start", "end"),
 }
+
+CONTROL: Final = "control"
+"""The variant of users for whom a trigger does nothing."""
 
 pack = msgspec.msgpack.Encoder().encode
 """Plain values (and `msgspec.Raw`) as msgpack."""

@@ -139,6 +139,7 @@ class _Run:
             "firings": dict(sorted(self.firings.items())),
             "users_left": kernel.users,
             "counters": kernel.counters(),
+            "held_back": self.simulation.suppressed(),
         }
 
 
@@ -206,7 +207,11 @@ def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
         "refused": _counts(summary["refused"]),
         "printed": _counts(summary["firings"] | summary["records"]),
     }
-    for name in ("firings_cooldown", "groups_evicted", "sliding_folded", "partials_dropped"):
+    if summary["held_back"]:
+        lines["held back"] = "; ".join(
+            f"{trigger}: {_counts(reasons)}" for trigger, reasons in summary["held_back"].items()
+        )
+    for name in ("groups_evicted", "sliding_folded", "partials_dropped"):
         if counters[name]:
             lines[name] = f"{counters[name]:,}"
     for name, text in lines.items():

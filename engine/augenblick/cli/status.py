@@ -126,13 +126,14 @@ def _disk(storage: dict[str, Any]) -> str:
 def _triggers(document: dict[str, Any]) -> Table | None:
     if not document["triggers"]:
         return None
-    table = _table("trigger", "firings", "shadow", "event to firing", "host")
+    table = _table("trigger", "firings", "shadow", "held back", "event to firing", "host")
     for name, one in document["triggers"].items():
         host = document["hosts"].get(f"trigger-{name}")
         table.add_row(
             name,
             f"{one['firings']:,}",
             f"{one['shadow']:,}",
+            _counts(one["held_back"]),
             _latency(one["latency_ms"]),
             _host(host) if host else "",
         )

@@ -8,6 +8,7 @@ from typing import Any
 from augenblick import limits
 from augenblick.core.coordinator_members import Member, Members
 from augenblick.core.metrics import NO_CLOCK, MetricMerger
+from augenblick.core.suppressed import Suppressed, joined_counts
 from augenblick.plan.program import Program
 from augenblick.telemetry.histogram import Histogram
 
@@ -50,7 +51,7 @@ class StatusBook:
         """Everything, for `status`."""
         shards = {one.name: _member(one) for one in members.of_role("shard")}
         statuses = [*self._ended, *(one.status for one in members.of_role("shard") if one.status)]
-        triggers, latency = self._triggers(statuses)
+        triggers, latency = self._triggers(statuses, merger.suppressed())
         return {
             "plan": self._program.plan_name,
             "plan_hash": self._program.plan_hash.hex(),
@@ -73,12 +74,19 @@ class StatusBook:
             "log": list(self._log),
         }
 
-    def _triggers(self, statuses: list[dict[str, Any]]) -> tuple[dict[str, Any], Histogram]:
-        """Per trigger its firings and latencies, and the latencies of all together."""
+    def _triggers(
+        self, statuses: list[dict[str, Any]], metric_suppressed: Suppressed
+    ) -> tuple[dict[str, Any], Histogram]:
+        """Per trigger its firings, what policies held back and its latencies, and the latencies of
+        all together.
+        """
         together = Histogram()
         names = [one.name for one in self._program.triggers]
         names += [one.name for one in self._program.metric_triggers]
         found: dict[str, Any] = {}
+        held_back = joined_counts(
+            (metric_suppressed, *(status.get("suppressed", {}) for status in statuses))
+        )
         for name in names:
             latency = Histogram()
             fired, shadow = self._own[(name, False)], self._own[(name, True)]
@@ -89,7 +97,12 @@ class StatusBook:
                     shadow += counts["shadow"]
                     latency.merge(counts["latency"])
                     together.merge(counts["latency"])
-            found[name] = {"firings": fired, "shadow": shadow, "latency_ms": percentiles(latency)}
+            found[name] = {
+                "firings": fired,
+                "shadow": shadow,
+                "held_back": held_back.get(name, {}),
+                "latency_ms": percentiles(latency),
+            }
         return found, together
 
 

@@ -57,6 +57,11 @@ class MetricMerger:
         """The smallest clock over all key groups; NO_CLOCK while one has reported nothing."""
         return self._clock_ms
 
+    def suppressed(self) -> dict[str, dict[str, int]]:
+        """Firings that a cooldown held back, by trigger."""
+        triggers = zip(self._program.metric_triggers, self._triggers, strict=True)
+        return {rule.name: {"cooldown": one.cooled} for rule, one in triggers}
+
     def assign(self, ranges: dict[int, tuple[int, int]]) -> None:
         """Which shard reports for which key groups (first, last; inclusive).
 
@@ -281,9 +286,10 @@ class _Series:
 
 
 class _TriggerState:
-    """One metric trigger and, per group, when it fired."""
+    """One metric trigger and, per group, when it fired; `cooled`: firings held back since then."""
 
     def __init__(self, trigger: MetricTrigger, program: Program) -> None:
+        self.cooled = 0
         self._trigger = trigger
         self._program = program
         self._size_ms = min(program.metrics[index].size_ms for index in trigger.metrics)
@@ -334,7 +340,10 @@ class _TriggerState:
             return False
         if self._trigger.fire == "rise" and not rises:
             return False
-        return fired_ms is None or end_ms - fired_ms >= self._trigger.cooldown_ms
+        if fired_ms is not None and end_ms - fired_ms < self._trigger.cooldown_ms:
+            self.cooled += 1
+            return False
+        return True
 
     def _code(self, code: int, series: list[_Series], group: Any, at_ms: int) -> Any:
         program = self._program

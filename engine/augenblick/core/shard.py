@@ -338,7 +338,7 @@ class ShardCore:
     def status(self, now_ms: float) -> dict[str, Any]:
         """This shard's part of the status document, plain values."""
         return {
-            **self.counters.status(self._kernel, now_ms),
+            **self.counters.status(self._kernel, self._actors.suppressed(), now_ms),
             "key_groups": self._table.key_groups,
             "clock_ms": None if self._kernel.clock_ms == NO_CLOCK else self._kernel.clock_ms,
             "outbox": {"records": self._records.items, "dead_letters": self._letters.items},

@@ -15,10 +15,11 @@ import msgpack
 
 from augenblick import limits
 from augenblick.binding.records import firing_id
-from augenblick.binding.releases import Release
+from augenblick.binding.releases import CONTROL, Release
 from augenblick.core.effects import Effect, Log, Send
 from augenblick.core.outbox import SEQ_BITS
 from augenblick.core.routing import host_name
+from augenblick.core.suppressed import Suppressed
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Program, Trigger
 
@@ -56,6 +57,7 @@ class _Host:
     waiting: int = 0
     dropped: int = 0
     failed: int = 0
+    cooled: int = 0  # firings that its cooldown held back
     fired: OrderedDict[Any, int] = field(default_factory=OrderedDict)
 
 
@@ -198,6 +200,10 @@ class ShardActors:
             for host in self._hosts.values()
         }
 
+    def suppressed(self) -> Suppressed:
+        """Firings that a cooldown held back, by trigger."""
+        return {host.trigger.name: {"cooldown": host.cooled} for host in self._hosts.values()}
+
     def _send(self, peer: str, host: _Host, part: list[dict[str, Any]], received_us: int) -> Send:
         self._seq += 1
         header = {"seq": self._seq, "trigger": host.trigger.name, "received_us": received_us}
@@ -218,6 +224,7 @@ class ShardActors:
         who = (match["user"], key)
         before_ms = host.fired.get(who)
         if before_ms is not None and match["time"] - before_ms < host.trigger.cooldown_ms:
+            host.cooled += 1
             return False
         self._note_fired(host, who, match["time"])
         return True
@@ -258,4 +265,5 @@ def _firing(
         "fired_at": now_ms,
         "values": {**match["values"], **values},
     }
-    return Release.of(record, trigger.actions, is_shadow=trigger.mode == "shadow")
+    actions = () if record["variant"] == CONTROL else trigger.actions
+    return Release.of(record, actions, is_shadow=trigger.mode == "shadow")

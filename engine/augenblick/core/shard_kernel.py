@@ -61,6 +61,9 @@ class ShardKernel(Protocol):
     def counters(self) -> dict[str, int]:
         """Events applied, late, duplicate and so on, by name, since the start; has "events"."""
 
+    def suppressed(self) -> dict[str, dict[str, int]]:
+        """Firings that policies held back, by trigger and reason, since the start."""
+
     @property
     def users(self) -> int:
         """Users that have state."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from augenblick.binding.releases import Release
 from augenblick.core.shard_kernel import ShardKernel
+from augenblick.core.suppressed import Suppressed, joined_counts, less
 from augenblick.telemetry.histogram import Histogram
 
 
@@ -23,10 +24,12 @@ class ShardCounters:
         self._rate_from: tuple[float, int] = (0.0, 0)
         self._events_per_s = 0.0
         self._replayed: dict[str, int] = {}
+        self._replayed_suppressed: Suppressed = {}
 
     def on_recovered(self, kernel: ShardKernel) -> None:
         """What the kernel has counted so far was counted before the crash."""
         self._replayed = kernel.counters()
+        self._replayed_suppressed = kernel.suppressed()
 
     def on_releases(self, releases: list[Release], received_us: int, now_ms: float) -> None:
         """Records that leave now."""
@@ -48,8 +51,13 @@ class ShardCounters:
         for letter in letters:
             self._letters[letter["reason"]] = self._letters.get(letter["reason"], 0) + 1
 
-    def status(self, kernel: ShardKernel, now_ms: float) -> dict[str, Any]:
-        """As plain values; the event rate is that since the last call a second or more ago."""
+    def status(
+        self, kernel: ShardKernel, more_suppressed: Suppressed, now_ms: float
+    ) -> dict[str, Any]:
+        """As plain values; the event rate is that since the last call a second or more ago.
+
+        `more_suppressed`: what policies outside the kernel held back.
+        """
         counters = kernel.counters()
         since_ms, events = self._rate_from
         if now_ms - since_ms >= 1000:
@@ -64,6 +72,9 @@ class ShardCounters:
             "counters": {
                 name: count - self._replayed.get(name, 0) for name, count in counters.items()
             },
+            "suppressed": joined_counts(
+                (less(kernel.suppressed(), self._replayed_suppressed), more_suppressed)
+            ),
             "refused": dict(self.refused),
             "records": dict(self._records),
             "dead_letters": dict(self._letters),

@@ -10,6 +10,7 @@ from augenblick.plan.document import Path
 from augenblick.plan.model.events import PropertyType
 from augenblick.plan.names import SESSION_END, SESSION_START
 from augenblick.plan.outlets import EMITTED_WINDOWS, action_names, program_action
+from augenblick.plan.policies import contact_cap, trigger_policies
 from augenblick.plan.program import (
     NONE,
     Feature,
@@ -125,6 +126,7 @@ class _Assembly:
             },
             uses_session_events=self._uses_session_events(tables.selectors),
             calendars=tables.calendars,
+            contact_cap=contact_cap(plan.policies.contact_cap),
         )
 
     def _all(self, section: str, items: list[N], make: Callable[[N], T]) -> tuple[T, ...]:
@@ -221,6 +223,7 @@ class _Assembly:
             actions=action_names(spec.then),
             actor=rule.actor,
             params=rule.params,
+            policies=trigger_policies(self._plan, trigger),
         )
 
     def _metric_trigger(self, trigger: ResolvedTrigger) -> MetricTrigger:

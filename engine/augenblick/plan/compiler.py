@@ -16,6 +16,7 @@ from augenblick.plan.lookup import look_up
 from augenblick.plan.metrics import resolve_metric
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.outlets import check_outlets
+from augenblick.plan.policies import check_policies
 from augenblick.plan.problems import Problems
 from augenblick.plan.program import Program
 from augenblick.plan.resolved import ExpressionMetric, StoredFeature, StoredMetric
@@ -59,6 +60,7 @@ def check_whole(plan: Plan, problems: Problems, broken: Broken = NOTHING_BROKEN)
     metrics = [resolve_metric(checking, name) for name in plan.metrics]
     triggers = [resolve_trigger(checking, name) for name in plan.triggers]
     check_outlets(checking, broken.actions)
+    check_policies(checking, [trigger for trigger in triggers if trigger is not None])
     return Checked(
         checking,
         [feature for feature in features if isinstance(feature, StoredFeature)],

@@ -114,6 +114,8 @@ def _leave_out(
         data[section].pop(name, None)
         removed[str(section)].add(name)
         return
+    if section == "policies" and len(path) > 2:
+        path = path[:2]
     parent: Any = data
     for part in path[:-1]:
         parent = parent.get(part) if isinstance(parent, dict) else None

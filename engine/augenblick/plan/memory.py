@@ -7,6 +7,7 @@ and the index add is in ``USER_BYTES``. An estimate: ``status`` shows what users
 from dataclasses import dataclass
 
 from augenblick.plan.aggregates import AGGREGATES, DISTINCT_EXACT_MAX, QUANTILE_BINS_MAX
+from augenblick.plan.policy_rules import Cap
 from augenblick.plan.program import Feature, Program, Trigger
 
 USER_BYTES = 96  # id of 16 bytes, header, place in the index, timer entry
@@ -20,12 +21,15 @@ SKETCH_HEAD_BYTES = 16  # of one pane of distinct, quantile or top
 PARTIAL_BYTES = 48  # one unfinished match or timer with its event
 SEGMENT_BYTES = 8
 COOLDOWN_BYTES = 8
+CAP_BYTES = 8  # head of the times of one cap
+TIME_BYTES = 8  # of one firing that left
 
 GROUPS_TYPICAL = 2
 EVENTS_TYPICAL = 4
 ITEMS_TYPICAL = 4
 PANES_TYPICAL = 12
 PARTIALS_TYPICAL = 1
+TIMES_TYPICAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ def estimate_memory(program: Program) -> tuple[MemoryLine, ...]:
     lines += [_feature(feature) for feature in program.features]
     lines += [MemoryLine(one.name, SEGMENT_BYTES, SEGMENT_BYTES) for one in program.segments]
     lines += [_trigger(one) for one in program.triggers if _keeps_state(one)]
+    if program.contact_cap.firings:
+        lines.append(MemoryLine("contact cap", *_times(program.contact_cap)))
     return tuple(lines)
 
 
@@ -85,15 +91,23 @@ def _state(feature: Feature) -> tuple[int, int]:
 
 
 def _keeps_state(trigger: Trigger) -> bool:
-    return trigger.kind == "sequence" or trigger.cooldown_ms > 0 or trigger.fire == "once"
+    holds_back = trigger.cooldown_ms > 0 or trigger.policies.cap.firings > 0
+    return trigger.kind == "sequence" or holds_back or trigger.fire == "once"
+
+
+def _times(cap: Cap) -> tuple[int, int]:
+    """Typical and largest bytes of the times that a cap keeps: at most twice as many as leave."""
+    typical = min(TIMES_TYPICAL, cap.firings)
+    return CAP_BYTES + typical * TIME_BYTES, CAP_BYTES + 2 * cap.firings * TIME_BYTES
 
 
 def _trigger(trigger: Trigger) -> MemoryLine:
-    own = COOLDOWN_BYTES if trigger.cooldown_ms or trigger.fire == "once" else 0
-    if trigger.kind != "sequence":
-        return MemoryLine(trigger.name, own, own)
-    return MemoryLine(
-        trigger.name,
-        own + PARTIALS_TYPICAL * PARTIAL_BYTES,
-        own + trigger.partial_max * PARTIAL_BYTES,
-    )
+    typical = COOLDOWN_BYTES if trigger.cooldown_ms or trigger.fire == "once" else 0
+    bytes_max = typical
+    if trigger.policies.cap.firings:
+        times = _times(trigger.policies.cap)
+        typical, bytes_max = typical + times[0], bytes_max + times[1]
+    if trigger.kind == "sequence":
+        typical += PARTIALS_TYPICAL * PARTIAL_BYTES
+        bytes_max += trigger.partial_max * PARTIAL_BYTES
+    return MemoryLine(trigger.name, typical, bytes_max)

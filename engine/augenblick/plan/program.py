@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
+from augenblick.plan.policy_rules import NO_CAP, NO_POLICIES, Cap, TriggerPolicies
+
 NONE = -1
 """No index, no operand."""
 
@@ -214,6 +216,7 @@ class Trigger:
     actions: tuple[str, ...]
     actor: str
     params: dict[str, Any] = field(default_factory=dict)
+    policies: TriggerPolicies = NO_POLICIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +297,4 @@ class Program:
     uses_session_events: bool
     pseudonymise: bool = False
     calendars: tuple[tuple[tuple[int, int], ...], ...] = ()
+    contact_cap: Cap = NO_CAP

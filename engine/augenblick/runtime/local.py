@@ -16,6 +16,7 @@ from augenblick.binding.pseudonyms import KEY_bytes, Pseudonyms
 from augenblick.binding.records import dead_letter
 from augenblick.binding.scanning import NDJSON, STATUS_NAMES, Router, Source
 from augenblick.core.metrics import MetricMerger
+from augenblick.core.suppressed import joined_counts
 from augenblick.plan import Plan, compile_plan, load_plan
 from augenblick.plan.program import Program
 
@@ -97,6 +98,10 @@ class Simulation:
             out = self.kernel.advance(watermark_ms, self._clock_ms)
             records += self._in_order(self._keyed(out, []))
         return records
+
+    def suppressed(self) -> dict[str, dict[str, int]]:
+        """Firings that policies held back, by trigger and reason."""
+        return joined_counts((self.kernel.suppressed(), self._merger.suppressed()))
 
     @property
     def _clock_ms(self) -> int:

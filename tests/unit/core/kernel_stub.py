@@ -76,6 +76,9 @@ class StubKernel:
     def apply_some(self, *call: Any) -> None:
         self.apply(*call[:-1])
 
+    def suppressed(self) -> dict[str, dict[str, int]]:
+        return {}
+
     def snapshot(self, key_group: int) -> bytes:
         return b"group %d" % key_group
 

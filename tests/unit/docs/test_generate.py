@@ -40,7 +40,10 @@ class Tree(BaseModel):
     flag: bool = False
 
 
-@pytest.mark.parametrize("name", ["aggregates.md", "plan.md", "limits.md", "formats.md"])
+PAGES = ["aggregates.md", "plan.md", "policies.md", "limits.md", "formats.md"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_up_to_date(generate, name):
     written = (FOLDER / "reference" / name).read_text(encoding="utf-8")
     assert written == generate.pages()[name], "run `make docs`"

@@ -369,6 +369,56 @@ def silence_plans(draw: Draw) -> Plan:
     return emitted(plan)
 
 
+CAPS = st.builds(lambda n, per: {"n": n, "per": per}, st.integers(1, 3), ms((5, 10, 20, 40)))
+PRIORITIES = st.sampled_from((0, 0, 1, 2, -1))
+VARIANTS = st.sampled_from(
+    ({"a": "100%"}, {"a": "50%", "b": "50%"}, {"a": "0.5%", "b": "49.5%", "c": "50%"})
+)
+
+
+@st.composite
+def policies_of(draw: Draw) -> Plan:
+    """Some policies, as a trigger or the defaults have them."""
+    entry: Plan = {}
+    for name, strategy in (
+        ("cooldown", ms((5, 10, 20))),
+        ("cap", CAPS),
+        ("priority", PRIORITIES),
+        ("control", st.sampled_from(("0%", "30%", "60%", "100%"))),
+        ("variants", VARIANTS),
+    ):
+        if draw(st.integers(0, 2)) == 0:
+            entry[name] = draw(strategy)
+    return entry
+
+
+@st.composite
+def policy_plans(draw: Draw) -> Plan:
+    """Triggers of every kind that hold each other back."""
+    plan = draw(mixed_plans())
+    plan["policies"] = {**draw(policies_of()), "cooldown": draw(st.sampled_from(("off", "3ms")))}
+    if draw(st.integers(0, 3)):
+        plan["policies"]["contact_cap"] = draw(CAPS)
+    plan["triggers"] |= {
+        "all": {"event": "*"},
+        "a": {"event": "a"},
+        "open": {"event": "session.start"},
+        "closed": {"event": "session.end"},
+        "waits": draw(sequences(True)),
+    }
+    for entry in plan["triggers"].values():
+        entry |= draw(policies_of())
+        if draw(st.booleans()):
+            entry["then"] = "out"
+        if draw(st.integers(0, 2)) == 0:
+            entry["slot"] = draw(st.sampled_from(("s", "s", "t")))
+        if draw(st.integers(0, 5)) == 0:
+            entry["mode"] = "shadow"
+        if draw(st.integers(0, 3)) == 0:
+            entry["cap"] = "off"
+    return plan
+
+
 AREAS: dict[str, st.SearchStrategy[Plan]] = {
     "sessions": session_plans(),
     "windows": aggregate_plans(over=("tumbling", "hopping", "sliding")),
@@ -386,4 +436,5 @@ AREAS: dict[str, st.SearchStrategy[Plan]] = {
     "derived events": segment_plans(derived=True),
     "metrics": metric_plans(),
     "everything": mixed_plans(),
+    "policies": policy_plans(),
 }

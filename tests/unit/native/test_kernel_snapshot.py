@@ -44,6 +44,10 @@ triggers:
   plain: {sequence: [a, b], within: 30ms}
   absent: {sequence: [a, {not: b}], within: 12ms, timer: each}
   absent_g: {sequence: [b, {not: a}], within: 12ms, match: g}
+  capped: {event: [a, b], cap: {n: 2, per: 30ms}, then: out, priority: 1}
+  low: {event: a, slot: s, then: out, variants: {x: 50%, y: 50%}, control: 30%}
+  high: {event: [a, b], slot: s, then: out, cooldown: 9ms, priority: 2}
+policies: {contact_cap: {n: 6, per: 40ms}}
 actions: {out: {log: {}}}
 emit:
   session: out
@@ -100,7 +104,7 @@ def test_the_script_reaches_everything(unmoved):
     seen = {record.get("trigger", record["kind"]) for record in records}
     assert seen == {
         "look", "leaves", "rises", "once", "pair", "plain", "absent", "absent_g", "session",
-        "window",
+        "window", "capped", "low", "high",
     }  # fmt: skip
     assert panes
     assert counted["duplicates"] > 0

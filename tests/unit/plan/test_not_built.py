@@ -23,12 +23,7 @@ ENTRIES = [
         for name, value in [
             ("past", "skip"),
             ("purpose", "ads"),
-            ("cap", "{n: 3, per: 7d}"),
             ("quiet_hours", "{from: 22h, to: 8h, then: hold}"),
-            ("control", "10%"),
-            ("variants", "{a: 50%, b: 50%}"),
-            ("priority", "2"),
-            ("slot", "till"),
             ("expires", "10m"),
         ]
     ),
@@ -40,9 +35,11 @@ ENTRIES = [
     ('triggers: {t: {event: view, when: "max(f) > 3"}}', "`max(x)` over the groups of a feature"),
     ('triggers: {t: {event: view, when: "ago(f, 7d) > 3"}}', "the function `ago`"),
     ("triggers: {t: {event: view, then: reply}}", "the channel `reply`"),
-    ("policies: {contact_cap: {n: 3, per: 7d}}", "`contact_cap`"),
     ("policies: {quiet_hours: {from: 22h, to: 8h}}", "`quiet_hours`"),
-    ("policies: {cap: {n: 3, per: 7d}}", "`cap`"),
+    *(
+        (f"triggers: {{t: {{actor: 'm:C', event: view, {name}: {value}}}}}", f"`{name}` of a cust")
+        for name, value in [("cap", "{n: 3, per: 7d}"), ("slot", "till"), ("priority", "2")]
+    ),
     ("sessions: {gap: 30m, ends_on: buy}", "`ends_on`"),
     ("actions: {a: {choose: f, push: b, else: c}}", "`choose`"),
     ("actions: {a: {reply: {}}}", "the channel `reply`"),
@@ -62,7 +59,7 @@ def test_refused_by_name(text, what):
 
 
 def test_policies_that_are_not_built_leave_the_rest_to_be_checked():
-    trigger = "  t:\n    event: view\n    slot: till\n    priority: 2\n    when: vews > 1\n"
+    trigger = "  t:\n    event: view\n    purpose: ads\n    expires: 2h\n    when: vews > 1\n"
     text = f"{STATE}triggers:\n{trigger}"
     assert [line for line, _ in mistakes(text)] == [
         STATE_LINES + 4,
@@ -79,13 +76,10 @@ BANK = [
     (60, "the occasion `at`"),
     (62, "sending 'interest' as a map (it is grouped by product, and the firing is not)"),
     (65, "the occasion `every`"),
-    (66, "`slot`"),
-    (66, "`priority`"),
     (66, "the channel `reply`"),
     (67, "`purpose`"),
     (67, "the function `distance_km`"),
     (69, "`choose`"),
-    (84, "`contact_cap`"),
     (85, "`quiet_hours`"),
 ]
 

@@ -42,7 +42,8 @@ class Model(BaseModel):
     """Keys that the design names and this version refuses by name, with the words for them."""
 
 
-def _duration(value: Any) -> Any:
+def parse_model_duration(value: Any) -> int:
+    """Milliseconds of a text or a timedelta. Raises ValueError with one sentence."""
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, timedelta):
@@ -103,7 +104,7 @@ def _event_name(value: str) -> str:
 
 Duration = Annotated[
     int,
-    BeforeValidator(_duration),
+    BeforeValidator(parse_model_duration),
     PlainSerializer(_written, return_type=int | str),
 ]
 """Whole milliseconds; written ``30m``, or a timedelta in Python."""

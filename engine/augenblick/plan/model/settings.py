@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from augenblick.plan.model.base import Duration, Identifier, Model, OneOrMore, PositiveDuration
+from augenblick.plan.model.policies import Cap, PolicyKeys
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -39,24 +40,13 @@ class TimeSettings(Model):
     ttl: PositiveDuration = Field(default=90 * DAY_MS, description="how long an idle user is kept")
 
 
-class Policies(Model):
-    """Defaults for every trigger."""
+class Policies(PolicyKeys):
+    """Defaults for every trigger, and what holds for all triggers of a user together."""
 
-    not_built: ClassVar = {
-        name: f"`{name}`"
-        for name in (
-            "cap",
-            "contact_cap",
-            "quiet_hours",
-            "control",
-            "variants",
-            "priority",
-            "expires",
-        )
-    }
+    not_built: ClassVar = {name: f"`{name}`" for name in ("quiet_hours", "expires")}
 
-    cooldown: PositiveDuration | None = Field(
-        default=None, description="a trigger's shortest time between two firings of a user"
+    contact_cap: Cap | None = Field(
+        default=None, description="how many firings with an action a user may get of all triggers"
     )
 
 

@@ -21,6 +21,7 @@ from augenblick.plan.model.events import EventWhere
 from augenblick.plan.model.features import Feature, Metric, Over
 from augenblick.plan.model.occasions import Absence
 from augenblick.plan.model.plan import Plan
+from augenblick.plan.model.policies import Cap
 from augenblick.plan.model.settings import Emit, Policies, SessionSettings, TimeSettings
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.problems import Problems, known_names
@@ -42,6 +43,7 @@ _PLACES: dict[Path, tuple[type[Model], str]] = {
     ("policies",): (Policies, "`policies`"),
     ("emit",): (Emit, "`emit`"),
 }
+_POLICIES: dict[str, type[Model]] = {"cap": Cap, "contact_cap": Cap}
 _KINDS = {"string": "text", "int": "a whole number", "bool": "true or false", "list": "a list",
           "dict": "a map {key: value}", "model": "a map {key: value}"}  # fmt: skip
 
@@ -125,6 +127,8 @@ def _model_around(detail: ErrorDetails, path: Path) -> tuple[type[Model], str]:
     before = detail["loc"][-2] if len(detail["loc"]) > 1 else ""
     if before in _TAGS:
         return _TAGS[str(before)]
+    if len(path) > 1 and path[-2] in _POLICIES:
+        return _POLICIES[str(path[-2])], f"`{path[-2]}`"
     if path[:-1] in _PLACES:
         return _PLACES[path[:-1]]
     if path[0] == "triggers":

@@ -4,19 +4,20 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, StrictStr
 
-from augenblick.plan.model.base import OneOrMore, PositiveDuration, Text
+from augenblick.plan.model.base import Label, OneOrMore, Text
 from augenblick.plan.model.occasions import ActorKeys, EventKeys, SequenceKeys, WhenKeys
+from augenblick.plan.model.policies import PolicyKeys
 
 OCCASIONS_NOT_BUILT = ("at", "every")
-_NOT_BUILT = ("past", "purpose", "cap", "quiet_hours", "control", "variants", "priority", "slot")
+_NOT_BUILT = ("past", "purpose", "quiet_hours", "expires")
 
 
-class Trigger(ActorKeys, SequenceKeys, EventKeys, WhenKeys):
+class Trigger(PolicyKeys, ActorKeys, SequenceKeys, EventKeys, WhenKeys):
     """A rule: when it is looked at, a further condition, and what is to be done."""
 
     not_built: ClassVar = {
         **{name: f"the occasion `{name}`" for name in OCCASIONS_NOT_BUILT},
-        **{name: f"`{name}`" for name in (*_NOT_BUILT, "expires")},
+        **{name: f"`{name}`" for name in _NOT_BUILT},
     }
 
     description: Text | None = Field(default=None, description="for people")
@@ -27,6 +28,7 @@ class Trigger(ActorKeys, SequenceKeys, EventKeys, WhenKeys):
     mode: Literal["live", "shadow", "off"] = Field(
         default="live", description="shadow: recorded, not done"
     )
-    cooldown: PositiveDuration | None = Field(
-        default=None, description="the shortest time between two firings of a user"
+    slot: Label | None = Field(
+        default=None,
+        description="of the triggers with one slot that one event or instant fires, one leaves",
     )
