@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from augenblick import limits
+from augenblick.binding.releases import pack
 from augenblick.channels import CHANNELS, Attempt, Channel, ChannelSettings, make_channel
 from augenblick.errors import AugenblickError, DeliveryFailed, PlanError, PluginError
 
@@ -50,7 +51,7 @@ async def test_it_accepts_many_records_at_once(name: str, make: Callable[[str], 
     channel = make(name)
     assert 1 <= channel.concurrency_max <= limits.delivery_concurrency_max
     await channel.open()
-    attempts = [Attempt(f"k{n}", RECORD, 1) for n in range(2 * channel.concurrency_max)]
+    attempts = [Attempt(f"k{n}", pack(RECORD), 1) for n in range(2 * channel.concurrency_max)]
     await asyncio.wait_for(asyncio.gather(*map(channel.deliver, attempts)), 20)
     assert 1 <= channel.records_max <= limits.delivery_together_max
     together = attempts[: channel.records_max]
@@ -65,11 +66,11 @@ async def test_what_cannot_be_encoded_fails_for_good(
     channel = make(name)
     await channel.open()
     with pytest.raises(DeliveryFailed) as caught:
-        await channel.deliver(Attempt("k", {"value": object()}, 1))
+        await channel.deliver(Attempt("k", pack({"value": b"raw"}), 1))
     assert not caught.value.retryable
-    await channel.deliver(Attempt("k2", RECORD, 1))
+    await channel.deliver(Attempt("k2", pack(RECORD), 1))
     bad, good = await channel.deliver_all(
-        [Attempt("k3", {"value": object()}, 1), Attempt("k4", RECORD, 1)]
+        [Attempt("k3", pack({"value": b"raw"}), 1), Attempt("k4", pack(RECORD), 1)]
     )
     assert bad is not None
     assert not bad.retryable

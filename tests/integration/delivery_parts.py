@@ -14,6 +14,7 @@ import msgpack
 from aiohttp import web
 
 from augenblick.actors.delivery_runner import DeliveryRunner
+from augenblick.binding.releases import arrivals
 from augenblick.channels import ChannelSettings
 from augenblick.core.effects import Effect, Send
 from augenblick.link.messages import Kind
@@ -87,7 +88,8 @@ class Delivering:
     sent: dict[int, list[str]] = field(default_factory=dict)
 
     def send(self, *keys: str, to: list[str]) -> None:
-        self.runner.on_records("shard-0", *self._message(keys, to))
+        seq, items = self._message(keys, to)
+        self.runner.on_records("shard-0", seq, arrivals(msgpack.packb(items)))
 
     def send_packed(self, *keys: str, to: list[str]) -> None:
         seq, items = self._message(keys, to)

@@ -11,6 +11,7 @@ import pytest
 from tests.integration.certificates import make_certificates
 
 from augenblick import limits
+from augenblick.binding.releases import pack
 from augenblick.channels import Attempt, ChannelSettings
 from augenblick.channels import webhook as webhook_module
 from augenblick.channels.webhook import WebhookChannel
@@ -79,7 +80,7 @@ async def deliver(make: Make, to: Target, count: int = 1, scheme: str = "http") 
     channel = make(f"{scheme}://127.0.0.1:{to.port}/x?y=1")
     await channel.open()
     for number in range(count):
-        await channel.deliver(Attempt(f"k{number}", {"n": number}, 1))
+        await channel.deliver(Attempt(f"k{number}", pack({"n": number}), 1))
 
 
 async def test_one_connection_carries_many_requests(make: Make) -> None:
@@ -166,7 +167,7 @@ async def test_an_id_cannot_add_a_header(make: Make) -> None:
         await channel.open()
         for key in ("k\r\nX: y", "k\n", "schlüssel"):
             with pytest.raises(DeliveryFailed) as caught:
-                await channel.deliver(Attempt(key, {}, 1))
+                await channel.deliver(Attempt(key, pack({}), 1))
             assert not caught.value.retryable
     assert not to.requests
 

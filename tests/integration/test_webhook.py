@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 from tests.integration.delivery_parts import SECRET, delivering, receiving
 
 from augenblick import limits
+from augenblick.binding.releases import pack
 from augenblick.channels import Attempt, ChannelSettings
 from augenblick.channels import webhook as webhook_module
 from augenblick.channels.webhook import WebhookChannel
@@ -201,7 +202,7 @@ async def test_garbage_and_a_closed_port_are_retryable(tmp_path: Path) -> None:
     await channel.open()
     for _ in range(2):
         with pytest.raises(DeliveryFailed) as caught:
-            await channel.deliver(Attempt("k", {}, 1))
+            await channel.deliver(Attempt("k", pack({}), 1))
         assert caught.value.retryable
         server.close()
         await server.wait_closed()
@@ -233,7 +234,7 @@ async def test_the_address_is_checked_after_resolving(
     )
     await channel.open()
     with pytest.raises(DeliveryFailed, match="is not public") as caught:
-        await channel.deliver(Attempt("k", {}, 1))
+        await channel.deliver(Attempt("k", pack({}), 1))
     assert not caught.value.retryable
     await channel.close()
 
@@ -256,7 +257,7 @@ async def test_the_operators_networks_are_allowed(tmp_path: Path) -> None:
         settings = ChannelSettings(tmp_path, webhook_allow=("127.0.0.0/8",))
         channel = WebhookChannel("a", {"webhook": f"{target.url}/"}, settings)
         await channel.open()
-        await channel.deliver(Attempt("k", {}, 1))
+        await channel.deliver(Attempt("k", pack({}), 1))
         await channel.close()
 
 

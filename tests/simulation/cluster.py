@@ -12,6 +12,7 @@ import msgpack
 from tests.simulation.network import Node, World
 
 from augenblick.binding.kernel import Kernel
+from augenblick.binding.releases import arrivals, unpack
 from augenblick.binding.scanning import RECORDS, Router
 from augenblick.core.actor_host import ActorHostCore
 from augenblick.core.coordinator import CoordinatorCore, Layout
@@ -96,7 +97,7 @@ class DeliveryNode(Node):
     def receive(self, peer: str, message: Send) -> None:
         seq = message.header.get("seq", 0)
         if message.kind == Kind.RECORDS:
-            items = msgpack.unpackb(message.payload, strict_map_key=False)
+            items = arrivals(message.payload)
             self.carry_out(self.core.on_records(peer, seq, items, self.world.now_ms))
         elif message.kind == Kind.DEAD_LETTERS:
             items = msgpack.unpackb(message.payload, strict_map_key=False)
@@ -128,7 +129,7 @@ class DeliveryNode(Node):
         if self.world.random.random() < FAILURE_SHARE:
             failure = DeliveryFailed("busy", retryable=True)
         else:
-            self.cluster.received.append(effect.record)
+            self.cluster.received.append(unpack(effect.packed))
         self.carry_out(self.core.on_performed([(effect.delivery, failure)], self.world.now_ms))
 
     def _store(self, effect: StoreDeadLetters) -> None:

@@ -65,7 +65,8 @@ ROWS: dict[str, Row] = {
     "augenblick.durability.places": row(SEARCH | {"augenblick.durability"}, {"obstore"}),
     "augenblick.core": row(CORE, {"msgpack", "msgspec"}, {*WORLD, "os", "pathlib"}),
     "augenblick.channels": row(
-        SEARCH | {"augenblick.telemetry"}, {"httptools", "msgspec", "standardwebhooks", "yarl"}
+        SEARCH | {"augenblick.telemetry", "augenblick.binding"},
+        {"httptools", "standardwebhooks", "yarl"},
     ),
     "augenblick.actors": row({"augenblick"}, ANY),
     "augenblick.runtime": row({"augenblick"}, ANY),

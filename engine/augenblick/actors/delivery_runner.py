@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from augenblick import limits
 from augenblick.actors.dead_letter_writer import DeadLetterWriter
 from augenblick.actors.delivery_requests import Response, handle_request
+from augenblick.binding.releases import Arrival, arrivals
 from augenblick.channels import Attempt, Channel, ChannelSettings, make_channel
 from augenblick.core.delivery import DeliveryCore, Outcome
 from augenblick.core.delivery_target import Capacity
@@ -24,8 +23,6 @@ from augenblick.errors import DeliveryFailed
 from augenblick.plan.program import Program
 
 LOG = logging.getLogger(__name__)
-
-_decode = msgspec.msgpack.Decoder().decode  # a third of msgpack's time
 
 
 class DeliveryRunner:
@@ -80,7 +77,7 @@ class DeliveryRunner:
         }
         self.core = DeliveryCore(capacities, random=random.Random().random)
 
-    def on_records(self, sender: str, seq: int, items: Iterable[dict[str, Any]]) -> None:
+    def on_records(self, sender: str, seq: int, items: Iterable[Arrival]) -> None:
         """A batch of RECORDS from a peer."""
         self.apply(self.core.on_records(sender, seq, items, self.now_ms()))
 
@@ -106,7 +103,7 @@ class DeliveryRunner:
             self._release_timer = None
         held, self._held, self._held_bytes = self._held, [], 0
         if held:
-            batches = [(sender, seq, _decode(payload), ms) for sender, seq, payload, ms in held]
+            batches = [(sender, seq, arrivals(payload), ms) for sender, seq, payload, ms in held]
             self.apply(self.core.on_batches(batches, self.now_ms()))
 
     def on_dead_letters(self, sender: str, seq: int, letters: Iterable[dict[str, Any]]) -> None:
@@ -161,8 +158,8 @@ class DeliveryRunner:
         """Carry out effects of the core."""
         for effect in effects:
             match effect:
-                case Perform(number, action, record, attempt, key):
-                    self._begin(number, action, [Attempt(key, record, attempt)])
+                case Perform(number, action, packed, attempt, key):
+                    self._begin(number, action, [Attempt(key, packed, attempt)])
                 case PerformTogether(number, action, parts):
                     self._begin(number, action, list(map(Attempt._make, parts)))
                 case StoreDeadLetters():

@@ -8,6 +8,20 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from augenblick_native.json_text import to_json
+
+__all__ = [
+    "Arrival",
+    "Record",
+    "Release",
+    "arrivals",
+    "pack",
+    "packed_list",
+    "record_key",
+    "to_json",
+    "unpack",
+]
+
 Record = dict[str, Any]
 
 # Which fields identify a record that has no id of its own; equal ones are one record.
@@ -82,3 +96,54 @@ class Release:
 def packed_list(packed: Iterable[bytes]) -> bytes:
     """Packed values as one packed list of them."""
     return pack([msgspec.Raw(one) for one in packed])
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A release as delivery sees it: `packed` is the record alone, still packed."""
+
+    key: str
+    kind: str
+    trigger: str
+    is_shadow: bool
+    actions: tuple[str, ...]
+    packed: bytes
+
+    @classmethod
+    def of(cls, record: Record, actions: Iterable[str] = (), *, is_shadow: bool = False) -> Self:
+        """As `Release.of`."""
+        trigger = record.get("trigger") or ""
+        key = record_key(record)
+        return cls(key, record["kind"], trigger, is_shadow, tuple(actions), pack(record))
+
+
+class _Plain(msgspec.Struct):
+    """A release, with its record left as it is."""
+
+    record: msgspec.Raw
+    actions: tuple[str, ...]
+    shadow: bool
+
+
+class _Head(msgspec.Struct):
+    """What has to be known of a record."""
+
+    kind: str
+    id: str | None = None
+    trigger: str | None = None
+
+
+_unpack_plains = msgspec.msgpack.Decoder(list[_Plain]).decode
+_unpack_head = msgspec.msgpack.Decoder(_Head).decode
+
+
+def arrivals(payload: bytes | memoryview) -> list[Arrival]:
+    """The releases of a packed list of them."""
+    found = []
+    for one in _unpack_plains(payload):
+        packed = bytes(one.record)
+        head = _unpack_head(packed)
+        key = head.id or record_key(unpack(packed))
+        trigger = head.trigger or ""
+        found.append(Arrival(key, head.kind, trigger, one.shadow, one.actions, packed))
+    return found

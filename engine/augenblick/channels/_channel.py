@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from augenblick.binding.releases import unpack
 from augenblick.errors import DeliveryFailed
 
 
@@ -30,13 +31,19 @@ class ChannelSettings:
 class Attempt(NamedTuple):
     """One attempt to carry out an action for one record.
 
-    `key` is equal in every attempt of one record: targets recognise a repetition by it. `number`
-    counts attempts from 1.
+    `key` is equal in every attempt of one record: targets recognise a repetition by it. `packed` is
+    the record as msgpack. `number` counts attempts from 1.
     """
 
     key: str
-    record: dict[str, Any]
+    packed: bytes
     number: int
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record, unpacked anew at each call."""
+        found: dict[str, Any] = unpack(self.packed)
+        return found
 
 
 class Channel(ABC):

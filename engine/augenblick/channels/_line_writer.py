@@ -4,44 +4,20 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
-from typing import Any
-
-import msgspec
 
 from augenblick import limits
+from augenblick.binding.releases import to_json
 from augenblick.errors import DeliveryFailed
-
-_encode = msgspec.json.Encoder().encode
 
 _Entry = tuple[bytes, asyncio.Future[None]]
 
 
-def encode_line(record: dict[str, Any]) -> bytes:
-    """One record as one line of JSON; raises DeliveryFailed for one that JSON cannot hold."""
+def encode_line(packed: bytes) -> bytes:
+    """One packed record as one line of JSON; raises DeliveryFailed for one JSON cannot hold."""
     try:
-        _check_plain(record.values())
-        return _encode(record) + b"\n"
-    except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        return to_json(packed) + b"\n"
+    except ValueError as error:
         raise DeliveryFailed(f"no JSON can hold the record: {error}", retryable=False) from None
-
-
-def _check_plain(values: Iterable[Any]) -> None:
-    """Raise ValueError for what the encoder would write as something else: a number that is not
-    finite as null, bytes as Base64.
-    """
-    for value in values:
-        kind = type(value)
-        if kind is str or kind is int or value is None:
-            continue
-        if kind is float:
-            if value - value != 0.0:
-                raise ValueError("a number is not finite")
-        elif kind is dict:
-            _check_plain(value.values())
-        elif kind is list or kind is tuple:
-            _check_plain(value)
-        elif kind is not bool:
-            raise ValueError(f"a value is {kind.__name__}")
 
 
 class LineWriter:
@@ -73,8 +49,8 @@ class LineWriter:
         finally:
             self._waiting.discard(done)
 
-    async def add_all(self, records: Iterable[dict[str, Any]]) -> list[DeliveryFailed | None]:
-        """Return when all records are written as lines: of each why it is not, or None."""
+    async def add_all(self, records: Iterable[bytes]) -> list[DeliveryFailed | None]:
+        """Return when all packed records are written as lines: of each why it is not, or None."""
         lines: list[bytes] = []
         outcomes: list[DeliveryFailed | None] = []
         for record in records:

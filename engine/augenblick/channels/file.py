@@ -47,12 +47,12 @@ class FileChannel(Channel):
     async def deliver(self, attempt: Attempt) -> None:
         """Append the record as one line."""
         assert self._writer is not None
-        await self._writer.add(encode_line(attempt.record))
+        await self._writer.add(encode_line(attempt.packed))
 
     async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
         """Append the records, each as one line."""
         assert self._writer is not None
-        return await self._writer.add_all(attempt.record for attempt in attempts)
+        return await self._writer.add_all(attempt.packed for attempt in attempts)
 
     async def close(self) -> None:
         """Write what waits and close the file."""

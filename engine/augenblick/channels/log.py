@@ -36,12 +36,12 @@ class LogChannel(Channel):
     async def deliver(self, attempt: Attempt) -> None:
         """Print the record."""
         assert self._writer is not None
-        await self._writer.add(encode_line(attempt.record))
+        await self._writer.add(encode_line(attempt.packed))
 
     async def deliver_all(self, attempts: Sequence[Attempt]) -> list[DeliveryFailed | None]:
         """Print the records."""
         assert self._writer is not None
-        return await self._writer.add_all(attempt.record for attempt in attempts)
+        return await self._writer.add_all(attempt.packed for attempt in attempts)
 
     async def close(self) -> None:
         """Print what waits."""

@@ -69,7 +69,7 @@ class WebhookChannel(Channel):
         """POST the record once."""
         assert self._pool is not None
         now = datetime.now(UTC)
-        body = encode_line(attempt.record)[:-1]
+        body = encode_line(attempt.packed)[:-1]
         request = make_request(self._head, attempt.key, body, now, self._signer)
         try:
             answer = await self._pool.post(request, self._timeout_seconds, BODY_SECONDS)

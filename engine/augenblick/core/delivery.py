@@ -21,7 +21,7 @@ from operator import attrgetter
 from typing import Any
 
 from augenblick import limits
-from augenblick.binding.releases import record_key
+from augenblick.binding.releases import Arrival, pack, record_key, unpack
 from augenblick.core.delivery_counters import ActionCounters, DeliveryCounters
 from augenblick.core.delivery_records import action_letter, settled_mark
 from augenblick.core.delivery_retry import RetryPolicy
@@ -106,13 +106,13 @@ class DeliveryCore:
         return max(target.next_begin_ms for target in self._targets.values()) - now_ms
 
     def on_records(
-        self, sender: str, seq: int, items: Iterable[dict[str, Any]], now_ms: float
+        self, sender: str, seq: int, items: Iterable[Arrival], now_ms: float
     ) -> list[Effect]:
-        """A batch of `{"record", "actions", "shadow"}` from a shard or the coordinator."""
+        """A batch of records from a shard or the coordinator."""
         return self.on_batches([(sender, seq, items, now_ms)], now_ms)
 
     def on_batches(
-        self, batches: Iterable[tuple[str, int, Iterable[dict[str, Any]], float]], now_ms: float
+        self, batches: Iterable[tuple[str, int, Iterable[Arrival], float]], now_ms: float
     ) -> list[Effect]:
         """Batches of records (sender, its number, items, arrival in ms), in order of arrival."""
         turn = _Turn(now_ms)
@@ -157,7 +157,7 @@ class DeliveryCore:
         kept = tuple(letters)
         for letter in kept:
             self._counters.add_letter(str(letter.get("reason", "")))
-            self.tail.append(letter)
+            self.tail.append("dead_letter", letter)
         self._store(kept, [], (sender, seq), turn)
         return self._end(turn)
 
@@ -205,7 +205,7 @@ class DeliveryCore:
                 refused[letter_id] = f"the queue of action {action!r} is full; try again later"
             else:
                 self._retrying.add(letter_id)
-                delivery = self._new_delivery(record_key(record), str(action), record, now_ms)
+                delivery = self._new_delivery(record_key(record), str(action), pack(record), now_ms)
                 delivery.retry_of = letter_id
                 target.add(delivery)
                 turn.touched[str(action)] = None
@@ -251,7 +251,7 @@ class DeliveryCore:
         self,
         sender: str,
         seq: int,
-        items: Iterable[dict[str, Any]],
+        items: Iterable[Arrival],
         arrival_ms: float,
         accepted: dict[str, list[Delivery]],
         turn: "_Turn",
@@ -260,8 +260,7 @@ class DeliveryCore:
         counted: dict[tuple[str, str, bool], int] = {}
         finished, parcels = self._finished, self._parcels
         for index, item in enumerate(items):
-            record = item["record"]
-            key = record_key(record)
+            key = item.key
             if key in finished:
                 self._counters.duplicates += 1
                 turn.settled(sender, seq, index, finished[key])
@@ -269,16 +268,15 @@ class DeliveryCore:
                 self._counters.duplicates += 1
                 parcels[key].waiters[(sender, seq, index)] = None
             else:
-                self.tail.append(record)
-                is_shadow = bool(item.get("shadow"))
-                counter = (str(record.get("kind", "")), str(record.get("trigger")), is_shadow)
+                self.tail.append(item.kind, item.packed)
+                counter = (item.kind, item.trigger, item.is_shadow)
                 counted[counter] = counted.get(counter, 0) + 1
-                actions = () if is_shadow else dict.fromkeys(item["actions"])
+                actions = () if item.is_shadow else dict.fromkeys(item.actions)
                 parcel = Parcel(key, len(actions), RECORDED, {(sender, seq, index): None})
                 if actions:
                     parcels[key] = parcel
                     for action in actions:
-                        delivery = self._new_delivery(key, action, record, arrival_ms, parcel)
+                        delivery = self._new_delivery(key, action, item.packed, arrival_ms, parcel)
                         accepted.setdefault(action, []).append(delivery)
                 else:
                     self._finish(parcel, turn)
@@ -288,12 +286,12 @@ class DeliveryCore:
         self,
         key: str,
         action: str,
-        record: dict[str, Any],
+        packed: bytes,
         now_ms: float,
         parcel: Parcel | None = None,
     ) -> Delivery:
         self._last_delivery += 1
-        return Delivery(self._last_delivery, key, action, record, now_ms, now_ms, parcel)
+        return Delivery(self._last_delivery, key, action, packed, now_ms, now_ms, parcel)
 
     def _accept(self, action: str, deliveries: list[Delivery], turn: "_Turn") -> None:
         target = self._targets.get(action)
@@ -354,7 +352,7 @@ class DeliveryCore:
 
     def _give_up(self, delivery: Delivery, reason: str, detail: str, turn: "_Turn") -> None:
         letter = action_letter(
-            delivery.record,
+            unpack(delivery.packed),
             key=delivery.key,
             action=delivery.action,
             attempts=delivery.attempts,
@@ -363,7 +361,7 @@ class DeliveryCore:
             now_ms=turn.now_ms,
         )
         self._counters.add_letter(reason)
-        self.tail.append(letter)
+        self.tail.append("dead_letter", letter)
         if delivery.action in self._actions:
             self._actions[delivery.action].dead += 1
         turn.letters.append(letter)
@@ -442,10 +440,10 @@ class DeliveryCore:
             self._performing[first.number] = deliveries
             if target.records_max == 1:
                 turn.effects.append(
-                    Perform(first.number, action, first.record, first.attempts, first.key)
+                    Perform(first.number, action, first.packed, first.attempts, first.key)
                 )
             else:
-                parts = tuple([(one.key, one.record, one.attempts) for one in deliveries])
+                parts = tuple([(one.key, one.packed, one.attempts) for one in deliveries])
                 turn.effects.append(PerformTogether(first.number, action, parts))
 
     def _arm(self, turn: "_Turn") -> None:

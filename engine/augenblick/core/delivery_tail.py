@@ -4,6 +4,7 @@ from collections import deque
 from typing import Any
 
 from augenblick import limits
+from augenblick.binding.releases import unpack
 
 
 class Tail:
@@ -15,13 +16,14 @@ class Tail:
 
     def __init__(self, records_max: int = limits.tail_records_max) -> None:
         self._records_max = records_max
-        self._rings: dict[str, deque[tuple[int, dict[str, Any]]]] = {}
+        self._rings: dict[str, deque[tuple[int, bytes | dict[str, Any]]]] = {}
         self._dropped: dict[str, int] = {}
         self.last_number = 0
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Number a record and keep it, in place of the oldest of its kind when the ring is full."""
-        kind = str(record.get("kind", ""))
+    def append(self, kind: str, record: bytes | dict[str, Any]) -> None:
+        """Number a record (packed or plain) and keep it, in place of the oldest of its kind when
+        the ring is full.
+        """
         self.last_number += 1
         ring = self._rings.get(kind)
         if ring is None:
@@ -46,4 +48,9 @@ class Tail:
             entry for name in kinds for entry in self._rings.get(name, ()) if entry[0] > number
         ]
         found.sort(key=lambda entry: entry[0])
-        return found[:records_max], missed
+        return [(number, _plain(record)) for number, record in found[:records_max]], missed
+
+
+def _plain(record: bytes | dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = unpack(record) if isinstance(record, bytes) else record
+    return found

@@ -6,7 +6,6 @@ An attempt carries as many records as its target takes: what is due when it begi
 from collections import deque
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import Any
 
 from augenblick import limits
 
@@ -27,7 +26,7 @@ class Parcel:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """One record for one action, from its arrival to its final outcome.
+    """One record for one action, from its arrival to its final outcome; the record stays packed.
 
     `number` rises with arrival. `retry_of` is the id of the dead letter that a person asked to
     deliver again; such a delivery has no parcel, since nobody waits for it.
@@ -36,7 +35,7 @@ class Delivery:
     number: int
     key: str
     action: str
-    record: dict[str, Any]
+    packed: bytes
     received_ms: float
     due_ms: float
     parcel: Parcel | None = None

@@ -177,12 +177,13 @@ class Perform:
     delivery and None (accepted) or the DeliveryFailed.
 
     `delivery` numbers the delivery inside the delivery core; `action` is a name of the program's
-    actions; `key` is the idempotency key, equal in every attempt: the firing's id.
+    actions; `packed` is the record; `key` is the idempotency key, equal in every attempt: the
+    firing's id.
     """
 
     delivery: int
     action: str
-    record: dict[str, Any]
+    packed: bytes
     attempt: int
     key: str
 
@@ -191,13 +192,13 @@ class Perform:
 class PerformTogether:
     """Carry out one attempt for several records, for a target that takes many.
 
-    As `Perform`, with (key, record, attempt) per record; a list in place of the outcome has one
-    outcome per record.
+    As `Perform`, with (key, packed record, attempt) per record; a list in place of the outcome has
+    one outcome per record.
     """
 
     delivery: int
     action: str
-    parts: tuple[tuple[str, dict[str, Any], int], ...]
+    parts: tuple[tuple[str, bytes, int], ...]
 
 
 @dataclass(frozen=True, slots=True)

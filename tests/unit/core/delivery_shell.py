@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from augenblick.binding.releases import Arrival
 from augenblick.core.delivery import DeliveryCore, Outcome
 from augenblick.core.delivery_target import Capacity
 from augenblick.core.effects import (
@@ -22,8 +23,8 @@ def firing(key: str, trigger: str = "t") -> dict[str, Any]:
     return {"kind": "firing", "id": key, "trigger": trigger, "user": "u"}
 
 
-def item(key: str, *actions: str, shadow: bool = False) -> dict[str, Any]:
-    return {"record": firing(key), "actions": list(actions), "shadow": shadow}
+def item(key: str, *actions: str, shadow: bool = False) -> Arrival:
+    return Arrival.of(firing(key), actions, is_shadow=shadow)
 
 
 def refusal() -> DeliveryFailed:

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.core.delivery_shell import firing, item, outage, refusal, shell
 
 from augenblick import limits
-from augenblick.binding.releases import record_key
+from augenblick.binding.releases import pack, record_key, unpack
 from augenblick.core.delivery_target import Capacity
 
 
@@ -19,7 +19,7 @@ def test_a_record_is_performed_and_its_sender_hears_once_it_is_accepted() -> Non
     out.take(out.core.on_records("shard-0", 7, [item("a", "hook")], 0))
     (effect,) = out.performed
     assert (effect.action, effect.key, effect.attempt) == ("hook", "a", 1)
-    assert effect.record == firing("a")
+    assert unpack(effect.packed) == firing("a")
     assert not out.outcomes
     out.end(effect, None, 20)
     assert out.outcomes == {("shard-0", 7): {0: "delivered"}}
@@ -322,7 +322,7 @@ def test_what_comes_together_leaves_as_one_attempt_with_one_answer() -> None:
     batches += [("shard-1", 7, [item("c", "file"), item("a", "file")], 0.0)]
     out.take(out.core.on_batches(batches, 0))
     (attempt,) = out.attempted
-    assert attempt.parts == tuple((key, firing(key), 1) for key in ("a", "b", "c"))
+    assert attempt.parts == tuple((key, pack(firing(key)), 1) for key in ("a", "b", "c"))
     assert out.core.status()["actions"]["file"]["performing"] == 3
     effects = out.core.on_performed([(attempt.delivery, None)], 1)
     assert len(effects) == 2  # one to each sender
