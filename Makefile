@@ -3,7 +3,7 @@ IN := .venv/bin
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-system test-all check format sanitized bench docs fuzz sim sim-mutants clean
+.PHONY: help setup build demo test test-system test-all check format sanitized bench docs fuzz sim sim-mutants kills clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ sim: setup build ## simulated clusters on a seeded network (SEED=n repeats one)
 
 sim-mutants: setup build ## does the simulation find planted mistakes?
 	@$(IN)/python -m pytest tests/simulation/test_mutants.py tests/simulation/test_shard_mutants.py tests/simulation/test_durable_mutants.py
+
+kills: setup build ## kill and stop processes and nodes under load, ROUNDS=20 of each fault (root)
+	@AUGENBLICK_KILL_ROUNDS=$(or $(ROUNDS),20) $(IN)/python -m pytest -s -m long tests/integration/kills tests/system/test_kill_nodes.py
 
 clean: ## remove what was built (not .venv)
 	@rm -rf build dist *.egg-info engine/*.egg-info .mypy_cache .ruff_cache .pytest_cache

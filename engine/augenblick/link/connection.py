@@ -105,6 +105,10 @@ class LinkConnection(asyncio.Protocol):
         else:
             self._transport.write(head)
 
+    def excuse(self, now: float) -> None:
+        """Count the peer's silence from now on."""
+        self._heard = now
+
     def check(self, now: float) -> None:
         """Called regularly with the loop's time: keep a quiet connection alive, end a dead one."""
         if self.peer is None and now - self._made > limits.link_handshake_seconds_max:

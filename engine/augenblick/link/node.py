@@ -228,10 +228,16 @@ class LinkNode:
             pause = min(pause * 2, limits.link_redial_seconds_max)
 
     async def _keep_alive(self) -> None:
+        """Time in which this process itself stood still is no silence of others."""
+        looked = self._loop.time()
         while True:
             await asyncio.sleep(limits.link_keepalive_seconds / 2)
             now = self._loop.time()
+            stood_still = now - looked > limits.link_keepalive_seconds
+            looked = now
             for connection in [*self._open.values(), *self._strangers]:
+                if stood_still:
+                    connection.excuse(now)
                 connection.check(now)
 
     def ping(self) -> bytes:

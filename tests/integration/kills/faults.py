@@ -4,13 +4,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.integration.serve_process import Serve, our_processes
 
 STOP_SECONDS = 7.0  # longer than an owner may be silent
 ROLES = ("shard", "gateway", "coordinator", "delivery", "spare")
+EACH = (*ROLES, "other shard")
 RAY = {"raylet": "/raylet/raylet", "head": "gcs_server"}
 
 
@@ -43,7 +44,9 @@ class Supervised:
         """The process of a role; of the shards, the one with the first directory."""
         serve = self.serve
         if role == "shard":
-            return _lock_owner(serve.data)
+            return _lock_owner(serve.data, 0)
+        if role == "other shard":
+            return _lock_owner(serve.data, 1)
         if role == "gateway":
             return serve.pid_at(serve.forward)
         if role == "delivery":
@@ -67,6 +70,12 @@ def kill(engine: Supervised, victim: str) -> None:
         engine.revive()
 
 
+def kill_together(engine: Supervised, victims: Sequence[str]) -> None:
+    """`kill -9` of several processes at one instant."""
+    for pid in [engine.pid(victim) for victim in victims]:
+        os.kill(pid, signal.SIGKILL)
+
+
 def stop(engine: Supervised, victim: str, seconds: float = STOP_SECONDS) -> None:
     """SIGSTOP, and SIGCONT after a while: of one process, or of everything at once."""
     pids = our_processes(engine.serve.mark) if victim == "all" else {engine.pid(victim)}
@@ -79,8 +88,8 @@ def stop(engine: Supervised, victim: str, seconds: float = STOP_SECONDS) -> None
             os.kill(pid, signal.SIGCONT)
 
 
-def _lock_owner(data: Path) -> int:
-    return int((data / "shard-0" / "lock").read_text())
+def _lock_owner(data: Path, shard: int) -> int:
+    return int((data / f"shard-{shard}" / "lock").read_text())
 
 
 def _lock_waiter(data: Path) -> int:

@@ -3,13 +3,23 @@
 One round of each in the ordinary tests, twenty in the long ones.
 """
 
+import contextlib
 import os
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.integration.kills.faults import RAY, ROLES, Supervised, kill, stop
+from tests.integration.kills.faults import (
+    EACH,
+    RAY,
+    ROLES,
+    Supervised,
+    kill,
+    kill_together,
+    stop,
+)
 from tests.integration.kills.load import PLAN, Load, check
 from tests.integration.serve_process import Receiver, Serve, free_port
 
@@ -40,6 +50,17 @@ class Scene:
         (kill if how == "kill" else stop)(self.engine, victim)
         acked = self.load.wait_for_acks()
         print(f"{how} {victim}: {time.monotonic() - began:.1f} s, of it {acked:.1f} to the acks")
+
+    def hurt_together(self, victims: Sequence[str]) -> None:
+        """Several are killed at one instant, and one more half a second later."""
+        self.engine.wait_well()
+        *first, last = victims
+        kill_together(self.engine, first)
+        time.sleep(0.5)
+        with contextlib.suppress(AssertionError, OSError, KeyError):  # it may be gone as well
+            kill_together(self.engine, [last])
+        acked = self.load.wait_for_acks()
+        print(f"kill {', '.join(victims)}: {acked:.1f} s to the acks")
 
     def finish(self) -> None:
         """The load ends, and the history is checked."""
@@ -75,4 +96,13 @@ def test_each_process_is_killed_once(scene: Scene) -> None:
 def test_one_process_again_and_again(scene: Scene, how: str, victim: str) -> None:
     for _ in range(ROUNDS):
         scene.hurt(how, victim)
+    scene.finish()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_several_at_once_again_and_again(scene: Scene) -> None:
+    chosen = random.Random(1)
+    for _ in range(ROUNDS):
+        scene.hurt_together(chosen.sample(EACH, chosen.choice((2, 3, 4))))
     scene.finish()

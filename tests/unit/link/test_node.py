@@ -140,6 +140,33 @@ async def test_a_silent_peer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     await b.close()
 
 
+async def test_a_machine_is_silent_only_when_its_kernel_is_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer that says nothing (busy, stopped) is kept while its machine acknowledges our PINGs."""
+    monkeypatch.setattr(limits, "link_keepalive_seconds", 0.05)
+    monkeypatch.setattr(limits, "link_machine_silence_seconds_max", 0.3)
+    b, b_owner, address = await _listening("b")
+    a_owner = Owner()
+    a = _node("a", a_owner)
+    a.connect("b", address)
+    await a_owner.wait("up", "b")
+    await b_owner.wait("up", "a")
+    b._keeper.cancel()
+    await asyncio.sleep(0.8)
+    assert a.is_connected("b")
+    a._keeper.cancel()  # no PING, nothing to acknowledge: as if it were cut off
+    await asyncio.sleep(0.5)
+    a._open["b"].excuse(asyncio.get_running_loop().time())
+    a._open["b"].check(asyncio.get_running_loop().time())
+    assert a.is_connected("b")
+    await asyncio.sleep(0.5)
+    a._open["b"].check(asyncio.get_running_loop().time())
+    await a_owner.wait("down", "b")
+    await a.close()
+    await b.close()
+
+
 async def test_what_breaks_the_protocol_after_the_proof_ends_the_connection() -> None:
     b, b_owner, address = await _listening("b")
     a_owner = Owner()
