@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 
@@ -53,8 +52,7 @@ def record_key(record: Mapping[str, Any]) -> str:
     return blake2b(identity.encode(), digest_size=16).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """One record on its way out.
 
     `key`: its idempotency key. `trigger`: of a firing, else empty. `packed`: the msgpack map
@@ -98,8 +96,7 @@ def packed_list(packed: Iterable[bytes]) -> bytes:
     return pack([msgspec.Raw(one) for one in packed])
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A release as delivery sees it: `packed` is the record alone, still packed."""
 
     key: str

@@ -6,6 +6,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from yarl import URL
@@ -123,7 +124,10 @@ class _Dialler:
 
     async def _resolve(self) -> list[Address]:
         look_up = partial(socket.getaddrinfo, self._host, self._port, type=socket.SOCK_STREAM)
-        found = await self._loop.run_in_executor(self._executor, look_up)
+        if _is_numeric(self._host):
+            found = look_up()  # asks nobody
+        else:
+            found = await self._loop.run_in_executor(self._executor, look_up)
         allowed: list[Address] = []
         refused: AddressRefused | None = None
         for family, _, _, _, address in found:
@@ -149,6 +153,14 @@ class _Dialler:
             connected.close()
             raise
         return connection
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _checked_url(text: object, action: str) -> URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from augenblick.binding.releases import Release
@@ -34,17 +35,17 @@ class ShardCounters:
     def on_releases(self, releases: list[Release], received_us: int, now_ms: float) -> None:
         """Records that leave now."""
         latency_us = int(now_ms * 1000) - received_us
-        for release in releases:
-            kind = release.kind
-            self._records[kind] = self._records.get(kind, 0) + 1
+        together = Counter([(one.kind, one.trigger, one.is_shadow) for one in releases])
+        for (kind, trigger, is_shadow), count in together.items():
+            self._records[kind] = self._records.get(kind, 0) + count
             if kind != "firing":
                 continue
             counts = self._triggers.setdefault(
-                release.trigger, {"firings": 0, "shadow": 0, "latency": Histogram()}
+                trigger, {"firings": 0, "shadow": 0, "latency": Histogram()}
             )
-            counts["shadow" if release.is_shadow else "firings"] += 1
+            counts["shadow" if is_shadow else "firings"] += count
             if received_us:
-                counts["latency"].add(latency_us)
+                counts["latency"].add(latency_us, count)
 
     def on_dead_letters(self, letters: list[dict[str, Any]]) -> None:
         """Dead letters that leave now."""
