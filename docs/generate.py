@@ -211,6 +211,7 @@ NAMED = {
     "duration": "duration",
     "positive": "duration",
     "off or duration": "duration or `off`",
+    "time of day": "time since midnight",
     "share": "percentage",
     "identifier": "name",
     "label": "name",
@@ -301,6 +302,13 @@ POLICY_EXAMPLES = {
         "  offer: {event: view, control: 25%, variants: {plain: 50%, loud: 50%}, then: a}\n" + LOG,
         ("ann view 8:00", "bob view 8:00", "cid view 8:00", "dan view 8:00", "eve view 8:00",
          "ann view 9:00"),
+    ),
+    "quiet_hours and expires": (
+        "zone: Europe/Berlin          # an hour more than UTC, which the events below are in\n"
+        "triggers:\n"
+        "  hint:  {event: view, quiet_hours: {from: 22h, to: 8h}, expires: 9h}\n"
+        "  offer: {event: view, quiet_hours: {from: 22h, to: 8h, then: drop}}\n",
+        ("ann view 20:59", "bob view 21:30", "cid view 23:00", "dan view 31:00", "eve view 31:01"),
     ),
 }  # fmt: skip
 VALUES = """\

@@ -54,6 +54,15 @@ class Cap:
 
 
 @dataclass(frozen=True)
+class QuietHours:
+    """Times of day since midnight."""
+
+    from_ms: int
+    to_ms: int
+    then: str
+
+
+@dataclass(frozen=True)
 class Step:
     selector: Selector
     negated: bool = False
@@ -81,6 +90,8 @@ class Trigger:
     cap: Cap | None = None
     priority: int = 0
     slot: str | None = None
+    expires_ms: int = 0
+    quiet: QuietHours | None = None
     control: int = 0  # hundredths of a percent, as the sizes of the variants
     variants: dict[str, int] = field(default_factory=dict)
 
@@ -110,6 +121,7 @@ class Plan:
     triggers: list[Trigger] = field(default_factory=list)
     policies: dict[str, Any] = field(default_factory=dict)
     contact_cap: Cap | None = None
+    zone: str = "UTC"
 
 
 def read_plan(document: dict[str, Any]) -> Plan:
@@ -126,7 +138,7 @@ def read_plan(document: dict[str, Any]) -> Plan:
         policies=document.get("policies", {}),
     )
     plan.contact_cap = _cap(plan.policies.get("contact_cap"))
-    zone = document.get("zone", "UTC")
+    zone = plan.zone = document.get("zone", "UTC")
     derived = {"session.start", "session.end"}
     derived |= {f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")}
     declared = derived | set(plan.events or {})
@@ -210,6 +222,13 @@ def _cap(entry: Any) -> Cap | None:
     return Cap(entry["n"], parse_duration(entry["per"]))
 
 
+def _quiet(entry: Any) -> QuietHours | None:
+    if entry is None or entry == "off":
+        return None
+    from_ms, to_ms = parse_duration(entry["from"]), parse_duration(entry["to"])
+    return QuietHours(from_ms, to_ms % DAY_ms, entry.get("then", "hold"))
+
+
 def _share(text: str) -> int:
     return round(float(text.removesuffix("%")) * 100)
 
@@ -227,6 +246,7 @@ def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
     per_user = {} if kind == "metric" else {**plan.policies, **entry}
     cooldown = {**plan.policies, **entry}.get("cooldown", 0)
     variants = per_user.get("variants", {})
+    expires = per_user.get("expires", "off")
     return Trigger(
         name=name, kind=kind, when=when,
         selector=_selector(entry["event"], entry.get("where")) if kind == "event" else None,
@@ -240,6 +260,8 @@ def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
         values=tuple(entry.get("values", ())), mode=entry.get("mode", "live"),
         has_action=bool(entry.get("then")), cap=_cap(per_user.get("cap")),
         priority=per_user.get("priority", 0), slot=entry.get("slot"),
+        expires_ms=0 if expires == "off" else parse_duration(expires),
+        quiet=_quiet(per_user.get("quiet_hours")),
         control=_share(per_user.get("control", "0%")),
         variants={} if variants == "off" else {one: _share(variants[one]) for one in variants},
     )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.oracle.events import Event, RefusedError, read_event
 from tests.oracle.firing import Firer, VersionOf
+from tests.oracle.leaving import Leaving
 from tests.oracle.metrics import Metrics
 from tests.oracle.plan import Plan, read_plan
 from tests.oracle.user import User
@@ -50,6 +51,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.firer = Firer(self.version_of)
+        self.leaving = Leaving(self.plan)
         self.metrics = Metrics(self.plan, self.firer, self.released.append)
 
     def line(self, line: Any) -> None:
@@ -77,6 +79,11 @@ class Run:
             elif event.id is not None:
                 self.ingested[event.user, event.id] = self.largest
         self.metrics.advance(watermark)
+        self.released += self.leaving.due(watermark)
+
+    def _leave(self, record: Record) -> None:
+        if record["kind"] != "firing" or self.leaving.leaves(record, record["fired_at"]):
+            self.released.append(record)
 
     def _is_duplicate(self, event: Event) -> bool:
         before = None if event.id is None else self.ingested.get((event.user, event.id))
@@ -85,7 +92,7 @@ class Run:
     def _user(self, name: str, watermark: int) -> User:
         if name not in self.users:
             self.users[name] = User(
-                name, self.plan, self.firer, self.metrics, self.released.append, clock=watermark
+                name, self.plan, self.firer, self.metrics, self._leave, clock=watermark
             )
         return self.users[name]
 
@@ -102,6 +109,7 @@ class Run:
         for watermark in (self.largest + 1, END_OF_TIME) if drain else (self.largest + 1,):
             self._advance(watermark)
             self.metrics.advance(watermark, is_drain=watermark == END_OF_TIME)
+            self.released += self.leaving.due(watermark)
             self._print()
 
     def _dead_letter(self, reason: str, line: Any) -> None:

@@ -12,6 +12,7 @@ from tests.unit.core.test_shard_savepoint import same_as_then
 
 from augenblick.binding.kernel import Kernel
 from augenblick.core import savepoint_units, shard, shard_replay
+from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_late import LateTimers
 from augenblick.core.shard_replay import ShardReplay
@@ -148,6 +149,16 @@ def _starts_unnoticed(monkeypatch: Patch) -> None:
     monkeypatch.setattr(ShardReplay, "_on_shard_record", blind)
 
 
+def _blind_to_quiet(monkeypatch: Patch) -> None:
+    on_record = ShardReplay._on_shard_record
+
+    def blind(self: ShardReplay, kind: str, *more: Any) -> None:
+        if kind != "quiet":
+            on_record(self, kind, *more)
+
+    monkeypatch.setattr(ShardReplay, "_on_shard_record", blind)
+
+
 def _applies_meanwhile(monkeypatch: Patch) -> None:
     """Batches do not wait for a savepoint to be whole."""
     on_batch = ShardCore._on_batch
@@ -204,6 +215,8 @@ def _all_groups(self: ShardReplay, position: int) -> bytes:
         pytest.param(_letters_begin_anew, id="letters-begin-anew"),
         pytest.param(_instead(LateTimers, "restore", _forgotten), id="late-timers-not-restored"),
         pytest.param(_starts_unnoticed, id="start-not-recorded"),
+        pytest.param(_blind_to_quiet, id="end-of-quiet-hours-not-recorded"),
+        pytest.param(_instead(LeavingPolicies, "restore", _forgotten), id="held-not-restored"),
         pytest.param(_decides_anew, id="users-decided-anew"),
         pytest.param(
             _instead(RollingSnapshots, "on_snapshotted", lambda self: None), id="taken-for-its-own"
@@ -231,6 +244,7 @@ def test_a_planted_mistake_is_found(monkeypatch: Patch, plant: Callable[[Patch],
         pytest.param(_unit_without("records"), id="records-not-saved"),
         pytest.param(_unit_without("letters"), id="letters-not-saved"),
         pytest.param(_unit_without("letters_made"), id="letters-numbered-anew"),
+        pytest.param(_unit_without("quiet"), id="held-not-saved"),
         pytest.param(_unit_without("actors"), id="matches-not-saved"),
         pytest.param(_unit_without("gateways"), id="gateways-not-saved"),
     ],

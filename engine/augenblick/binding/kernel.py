@@ -76,6 +76,7 @@ class Kernel:
         self._maker = RecordMaker(program)
         self._releases = ReleaseMaker(program)
         self.memory_bytes_max = memory_bytes_max
+        self.is_event_clock = stamp_ingest
         self._source = source
         self.letters_made = 0  # numbers them: to be set where a journal is replayed
 

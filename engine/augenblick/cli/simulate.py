@@ -140,6 +140,7 @@ class _Run:
             "users_left": kernel.users,
             "counters": kernel.counters(),
             "held_back": self.simulation.suppressed(),
+            "quiet_held": self.simulation.held,
         }
 
 
@@ -211,6 +212,8 @@ def _show_summary(summary: dict[str, Any], as_json: bool) -> None:
         lines["held back"] = "; ".join(
             f"{trigger}: {_counts(reasons)}" for trigger, reasons in summary["held_back"].items()
         )
+    if summary["quiet_held"]:
+        lines["still held"] = f"{summary['quiet_held']:,} wait for the end of quiet hours"
     for name in ("groups_evicted", "sliding_folded", "partials_dropped"):
         if counters[name]:
             lines[name] = f"{counters[name]:,}"

@@ -85,7 +85,7 @@ def _shards(document: dict[str, Any]) -> Table:
             f"{one.get('users', 0):,}",
             f"{one.get('events_per_s', 0):,.0f}",
             _memory(one),
-            _counts(one.get("outbox", {})),
+            _counts({**one.get("outbox", {}), "quiet hours": one.get("quiet_held", 0)}),
             _disk(one.get("storage", {})),
         )
     for name, one in document.get("spares", {}).items():

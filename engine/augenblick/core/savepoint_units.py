@@ -20,7 +20,7 @@ from augenblick.errors import StorageError
 
 KNOWN: Final = frozenset(
     (
-        *("format", "plan", "clock_ms", "gateways", "clocks", "late", "panes", "actors"),
+        *("format", "plan", "clock_ms", "gateways", "clocks", "late", "panes", "actors", "quiet"),
         *("records", "letters", "letters_made", "held"),
     )
 )
@@ -52,6 +52,8 @@ def split_units(
         records, letters, rows, batches = _open_parts(content)
         for item in records:
             of_user(item["record"].get("user"), unit.first).records.append(item)
+        for end_ms, item in content["quiet"]:
+            of_user(item["record"].get("user"), unit.first).quiet.append([end_ms, item])
         parts[owners[unit.first]].letters += letters
         for row in rows:
             parts[owners[row[0]]].rows.append(row)
@@ -74,6 +76,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.records: list[Any] = []
+        self.quiet: list[Any] = []
         self.letters: list[Any] = []
         self.rows: list[Any] = []
         self.batches: dict[str, list[list[Any]]] = {}
@@ -87,6 +90,7 @@ class _Part:
             "actors": [
                 [name, self.batches.get(name, []), self.fired.get(name, [])] for name in names
             ],
+            "quiet": self.quiet,
             "records": _open(self.records),
             "letters": _open(self.letters),
             "held": [],

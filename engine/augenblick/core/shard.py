@@ -24,14 +24,8 @@ import msgpack
 from augenblick import limits
 from augenblick.binding.kernel import Outputs
 from augenblick.binding.releases import Release, pack, record_key
-from augenblick.core.effects import (
-    Append,
-    Effect,
-    Log,
-    Send,
-    Snapshot,
-    Stopped,
-)
+from augenblick.core.effects import Append, Effect, Log, Send, Snapshot, Stopped
+from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import Outbox
 from augenblick.core.routing import host_name, shard_name
@@ -49,6 +43,7 @@ from augenblick.core.shard_records import (
     outcome_parts,
     pane_parts,
     plan_parts,
+    quiet_parts,
     start_parts,
 )
 from augenblick.core.shard_replay import ShardReplay, outbox_full
@@ -109,7 +104,8 @@ class ShardCore:
         self._letters = Outbox("delivery", Kind.DEAD_LETTERS, incarnation)
         self._panes = ShardPanes(epoch, self._late)
         self._actors = ShardActors(program, incarnation)
-        waiting = (self._panes, self._actors, self._records, self._letters)
+        self._leaving = LeavingPolicies(program, is_event_clock=kernel.is_event_clock)
+        waiting = (self._panes, self._actors, self._leaving, self._records, self._letters)
         self._state = ShardState(self._gateways, self._clocks, self._late, *waiting)
         self._rolling: RollingSnapshots | None = None
         self._savepoint = SavepointDuty(kernel)
@@ -188,7 +184,7 @@ class ShardCore:
             self._heartbeat_ms = 0.0
             return [] if self.replay is not None else self._report_for_duty()
         effects, dropped = self._actors.on_connected(peer, hello["incarnation"])
-        return [*effects, *self._note_dropped(dropped)]
+        return [*effects, *map(self._append_answer, dropped)]
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
         """A peer is gone; a gateway goes on to hold the clock for a while."""
@@ -277,6 +273,7 @@ class ShardCore:
         if (size := len(payload)) == _MARK_bytes and not (is_new or self._pending or outputs):
             return [Send(peer, Kind.BATCH_ACK, {"seq": seq})]
         received_us = header.get("received_us", 0)
+        outputs.releases = self._leaving.sift(outputs.releases)
         pending = Pending(outputs, kernel.clock_ms, peer, seq, received_us, size)
         parts = batch_parts(header, payload, **call, is_full=is_full)
         return [self._append(pending, parts)]
@@ -304,7 +301,7 @@ class ShardCore:
         is_heartbeat = now_ms - self._heartbeat_ms >= limits.heartbeat_ms
         effects: list[Effect] = []
         if self.replay is None:
-            effects += self._advance(now_ms, is_heartbeat)
+            effects += [*self._advance(now_ms, is_heartbeat), *self._let_go(now_ms)]
             if is_heartbeat or self._program.metrics:
                 effects += self._panes.report(self._durable_clock_ms)
             effects += self._actors.on_tick(now_ms)
@@ -337,8 +334,10 @@ class ShardCore:
 
     def status(self, now_ms: float) -> dict[str, Any]:
         """This shard's part of the status document, plain values."""
+        more = (self._actors.suppressed(), self._leaving.suppressed)
         return {
-            **self.counters.status(self._kernel, self._actors.suppressed(), now_ms),
+            **self.counters.status(self._kernel, now_ms, *more),
+            "quiet_held": len(self._leaving),
             "key_groups": self._table.key_groups,
             "clock_ms": None if self._kernel.clock_ms == NO_CLOCK else self._kernel.clock_ms,
             "outbox": {"records": self._records.items, "dead_letters": self._letters.items},
@@ -367,6 +366,7 @@ class ShardCore:
         if low_ms is not None and low_ms > kernel.clock_ms > NO_CLOCK:
             outputs = kernel.advance(low_ms, int(now_ms))
             if self._late.after(outputs, kernel.clock_ms, int(now_ms)) or outputs:
+                outputs.releases = self._leaving.sift(outputs.releases)
                 pending = Pending(outputs, kernel.clock_ms)
                 return [self._append(pending, advance_parts(low_ms, int(now_ms)))]
         clock_ms, durable_ms = kernel.clock_ms, self._durable_clock_ms
@@ -376,6 +376,14 @@ class ShardCore:
         if is_heartbeat or any((clock_ms - 1) // ms > (durable_ms - 1) // ms for ms in sizes_ms):
             return [self._append(self._nothing(), advance_parts(clock_ms, int(now_ms)))]
         return []
+
+    def _let_go(self, now_ms: float) -> list[Effect]:
+        """Let go what quiet hours have held and hold no longer."""
+        at = (self._kernel.clock_ms, int(now_ms))
+        if self._savepoint.is_holding or not self._leaving.is_due(*at):
+            return []
+        pending = Pending(Outputs(self._leaving.due(*at)), self._kernel.clock_ms)
+        return [self._append(pending, quiet_parts(*at))]
 
     def _go_on_with_checkpoint(self, now_ms: float) -> list[Effect]:
         if self._rolling is None:
@@ -408,7 +416,7 @@ class ShardCore:
 
     def _append_answer(self, answer: Answer) -> Append:
         pending = self._nothing()
-        pending.outputs.releases = answer.releases
+        pending.outputs.releases = self._leaving.sift(answer.releases)
         pending.received_us = answer.received_us
         parts = answer_parts(answer.trigger, answer.first, answer.releases, answer.fired)
         return self._append(pending, parts)
@@ -419,9 +427,6 @@ class ShardCore:
         if not records and not letters:
             return self._end_if_done()
         return [self._append(self._nothing(), outcome_parts(records, letters))]
-
-    def _note_dropped(self, dropped: list[Answer]) -> list[Effect]:
-        return [self._append_answer(answer) for answer in dropped]
 
     def _take_held(self, now_ms: float) -> list[Effect]:
         """Half of the bytes are durable: apply what waited."""
@@ -456,7 +461,7 @@ class ShardCore:
             effects += self._keep_letters(outputs.dead_letters)
         for trigger, matches in outputs.matches.items():
             sends, dropped = self._actors.add(trigger, matches, pending.received_us)
-            effects += [*sends, *self._note_dropped(dropped)]
+            effects += [*sends, *map(self._append_answer, dropped)]
             if dropped:
                 text = "a custom trigger is too slow; its oldest batches were dropped"
                 facts = {"host": host_name(trigger), "batches": len(dropped)}
@@ -483,13 +488,8 @@ class ShardCore:
         return [*sends, *(self._note_outcomes(letters=[one["id"] for one in left]) if left else ())]
 
     def _end_if_done(self) -> list[Effect]:
-        waiting = (
-            self._pending
-            or self._held
-            or len(self._records)
-            or len(self._letters)
-            or len(self._actors)
-        )
+        unanswered = len(self._records) or len(self._letters) or len(self._actors)
+        waiting = self._pending or self._held or unanswered
         if not self._is_stopping or self._is_stopped or waiting:
             return []
         if self._rolling is not None and not self._rolling.is_finished:

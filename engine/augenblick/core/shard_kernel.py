@@ -14,6 +14,7 @@ class ShardKernel(Protocol):
     """
 
     letters_made: int
+    is_event_clock: bool
 
     @property
     def memory_bytes_max(self) -> int:

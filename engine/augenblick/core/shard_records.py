@@ -13,6 +13,7 @@ Little endian. The header has `kind`, and with it:
 - `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
 - `answer`: a custom trigger's answer to the batch of `trigger` that begins with the match `first`;
   the payload has `releases`, and `fired`, what its cooldown remembers.
+- `quiet`: quiet hours were over for what was held, at `clock_ms` (the kernel's) and `now_ms`.
 - `start`: the whole engine started, and the clock stood until its timers were due.
 - `plan`: the records that follow were made under the plan of these `facts`.
 - `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
@@ -39,6 +40,7 @@ ANSWER: Final = "answer"
 PANES: Final = "panes"
 PLAN: Final = "plan"
 START: Final = "start"
+QUIET: Final = "quiet"
 _HEADER: Final = struct.Struct("<H")
 
 
@@ -119,6 +121,11 @@ def plan_parts(facts: dict[str, Any]) -> tuple[bytes | memoryview, ...]:
 def start_parts() -> tuple[bytes | memoryview, ...]:
     """The record of a start of the whole engine."""
     return record_parts({"kind": START})
+
+
+def quiet_parts(clock_ms: int, now_ms: int) -> tuple[bytes | memoryview, ...]:
+    """The record of the instant at which held firings were let go."""
+    return record_parts({"kind": QUIET, "clock_ms": clock_ms, "now_ms": now_ms})
 
 
 def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:

@@ -29,6 +29,7 @@ from augenblick.core.shard_records import (
     OUTCOMES,
     PANES,
     PLAN,
+    QUIET,
     START,
     split_record,
 )
@@ -86,6 +87,7 @@ class ShardReplay:
         self._plan.on_plan(content["plan"])
         state.panes.restore(self._plan.pane_rows(content["panes"]))
         state.actors.restore(content["actors"])
+        state.leaving.restore(content["quiet"])
         for item in unpack_open(content["records"]):
             release = Release.from_plain(item)
             self.records[release.key] = release
@@ -164,6 +166,7 @@ class ShardReplay:
             content = msgpack.unpackb(payload)
             for key in content["records"]:
                 self.records.pop(key, None)
+            self._state.leaving.forget(content["records"])
             for letter_id in content["letters"]:
                 self.letters.pop(letter_id, None)
         elif kind == LEFT:
@@ -174,7 +177,10 @@ class ShardReplay:
         elif kind == ANSWER:
             content = msgpack.unpackb(payload, strict_map_key=False)
             self._state.actors.replay(header["trigger"], header["first"], content["fired"])
-            self._take(Outputs([Release.from_plain(one) for one in content["releases"]]))
+            releases = [Release.from_plain(one) for one in content["releases"]]
+            self._take(Outputs(self._state.leaving.sift(self._plan.leaving(releases))))
+        elif kind == QUIET:
+            self._take(Outputs(self._state.leaving.due(header["clock_ms"], header["now_ms"])))
         elif kind == START:
             # where no record has come before it, the kernel's clock is still that of no event
             self._state.late.on_start(max(self._kernel.clock_ms, self._clock_ms))
@@ -186,6 +192,7 @@ class ShardReplay:
     def _take_at(self, outputs: Outputs, now_ms: int) -> None:
         """Of a call of the kernel."""
         self._state.late.after(outputs, self._kernel.clock_ms, now_ms)
+        outputs.releases = self._state.leaving.sift(self._plan.leaving(outputs.releases))
         self._take(outputs)
 
     def _take(self, outputs: Outputs) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from augenblick.binding.kernel import Outputs
 from augenblick.binding.releases import Release, pack
+from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.outbox import Outbox
 from augenblick.core.shard_actors import ShardActors
 from augenblick.core.shard_clock import GatewayClocks
@@ -58,6 +59,7 @@ class ShardState:
     late: LateTimers
     panes: ShardPanes
     actors: ShardActors
+    leaving: LeavingPolicies
     records: Outbox
     letters: Outbox
 
@@ -81,6 +83,7 @@ def encode_state(
         "late": state.late.snapshot(),
         "panes": state.panes.snapshot(),
         "actors": state.actors.snapshot(),
+        "quiet": state.leaving.snapshot(),
         "records": state.records.open_items(),
         "letters": state.letters.open_items(),
         "letters_made": letters_made,
@@ -100,6 +103,7 @@ def encode_state(
 def decode_state(data: bytes) -> dict[str, Any]:
     """The content that `encode_state` packed, `held` as Outputs."""
     content: dict[str, Any] = msgpack.unpackb(data, strict_map_key=False)
+    content.setdefault("quiet", [])  # of an earlier build
     content["held"] = [
         Outputs(
             [Release.from_plain(one) for one in releases],

@@ -53,7 +53,7 @@ class ShardCounters:
             self._letters[letter["reason"]] = self._letters.get(letter["reason"], 0) + 1
 
     def status(
-        self, kernel: ShardKernel, more_suppressed: Suppressed, now_ms: float
+        self, kernel: ShardKernel, now_ms: float, *more_suppressed: Suppressed
     ) -> dict[str, Any]:
         """As plain values; the event rate is that since the last call a second or more ago.
 
@@ -74,7 +74,7 @@ class ShardCounters:
                 name: count - self._replayed.get(name, 0) for name, count in counters.items()
             },
             "suppressed": joined_counts(
-                (less(kernel.suppressed(), self._replayed_suppressed), more_suppressed)
+                (less(kernel.suppressed(), self._replayed_suppressed), *more_suppressed)
             ),
             "refused": dict(self.refused),
             "records": dict(self._records),

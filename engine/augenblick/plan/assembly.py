@@ -10,7 +10,7 @@ from augenblick.plan.document import Path
 from augenblick.plan.model.events import PropertyType
 from augenblick.plan.names import SESSION_END, SESSION_START
 from augenblick.plan.outlets import EMITTED_WINDOWS, action_names, program_action
-from augenblick.plan.policies import contact_cap, trigger_policies
+from augenblick.plan.policies import contact_cap, quiet_offsets, trigger_policies
 from augenblick.plan.program import (
     NONE,
     Feature,
@@ -127,6 +127,7 @@ class _Assembly:
             uses_session_events=self._uses_session_events(tables.selectors),
             calendars=tables.calendars,
             contact_cap=contact_cap(plan.policies.contact_cap),
+            quiet_offsets=quiet_offsets(plan, (one.policies for one in triggers)),
         )
 
     def _all(self, section: str, items: list[N], make: Callable[[N], T]) -> tuple[T, ...]:

@@ -6,9 +6,12 @@ for the others. What a metric trigger or a custom one cannot have is refused whe
 and a default passes them by.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from itertools import accumulate
 from typing import TypeVar
 
+from augenblick.plan.calendars import Runs, zone_offsets
 from augenblick.plan.checking import Checking
 from augenblick.plan.document import Path
 from augenblick.plan.durations import format_duration
@@ -16,12 +19,13 @@ from augenblick.plan.model import policies as model
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.outlets import action_names
-from augenblick.plan.policy_rules import Cap, TriggerPolicies
+from augenblick.plan.policy_rules import Cap, QuietHours, TriggerPolicies
 from augenblick.plan.triggers import ResolvedTrigger
 
 T = TypeVar("T")
 
 _PER_USER = ("cap", "priority", "slot", "control", "variants")
+_AT_SHARDS = ("expires", "quiet_hours")
 _IN_KERNEL = ("cap", "priority", "slot")
 
 
@@ -44,22 +48,35 @@ def trigger_policies(plan: Plan, trigger: ResolvedTrigger) -> TriggerPolicies:
     control = plan.policies.control if spec.control is None else spec.control
     variants = _own_or_default(spec.variants, plan.policies.variants)
     shares = dict(variants or {})
+    expires_ms = plan.policies.expires if spec.expires is None else spec.expires
     found = TriggerPolicies(
-        control=control or 0, variants=tuple(zip(shares, accumulate(shares.values()), strict=True))
+        control=control or 0,
+        variants=tuple(zip(shares, accumulate(shares.values()), strict=True)),
+        expires_ms=expires_ms or 0,
+        quiet=_quiet(_own_or_default(spec.quiet_hours, plan.policies.quiet_hours)),
     )
     if trigger.rule.kind == "actor":
         return found
     cap = _own_or_default(spec.cap, plan.policies.cap)
     contends = _contends(plan, spec)
-    return TriggerPolicies(
+    return replace(
+        found,
         cap=contact_cap(cap),
         is_contact=_is_contact(spec),
         priority=_priority(plan, spec),
         slot=_slots(plan).index(spec.slot) if spec.slot and spec.mode == "live" else -1,
         contends=contends,
-        control=found.control,
-        variants=found.variants,
     )
+
+
+def quiet_offsets(plan: Plan, policies: Iterable[TriggerPolicies]) -> Runs:
+    """What the clocks of the plan's zone show, if a trigger has quiet hours."""
+    is_asked = any(one.quiet is not None for one in policies)
+    return zone_offsets(plan.zone or "UTC") if is_asked else ()
+
+
+def _quiet(hours: model.QuietHours | None) -> QuietHours | None:
+    return None if hours is None else QuietHours(hours.from_, hours.to, hours.then == "hold")
 
 
 def contact_cap(cap: model.Cap | None) -> Cap:
@@ -117,6 +134,9 @@ def _check_kind(checking: Checking, trigger: ResolvedTrigger, path: Path) -> Non
                     (*path, name),
                     f"`{name}` is about a user, and a trigger over metrics has none; leave it out",
                 )
+        for name in _AT_SHARDS:
+            if name in given:
+                checking.problems.not_built((*path, name), f"`{name}` of a trigger over metrics")
     elif trigger.rule.kind == "actor":
         for name in _IN_KERNEL:
             if name in given:

@@ -11,6 +11,15 @@ class Cap:
     per_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """From one time of day on and before another, in ms since midnight; ``holds``: until then."""
+
+    from_ms: int
+    to_ms: int
+    holds: bool
+
+
 NO_CAP = Cap()
 
 
@@ -21,7 +30,7 @@ class TriggerPolicies:
     ``is_contact``: it does something, so that the contact cap counts it. ``slot`` -1: none, else
     the number of the slot's name. ``contends``: it is decided with the others of its event or
     instant, the highest ``priority`` first. Shares are hundredths of a percent; ``variants`` are
-    names with the first share that is no longer theirs.
+    names with the first share that is no longer theirs. ``expires_ms`` 0: at no age.
     """
 
     cap: Cap = NO_CAP
@@ -31,6 +40,8 @@ class TriggerPolicies:
     contends: bool = False
     control: int = 0
     variants: tuple[tuple[str, int], ...] = ()
+    expires_ms: int = 0
+    quiet: QuietHours | None = None
 
 
 NO_POLICIES = TriggerPolicies()

@@ -12,7 +12,7 @@ from augenblick import limits
 from augenblick.errors import NotBuiltYet, PlanError, PlanErrors
 from augenblick.plan.document import Document, Path
 
-KNOWN_NAMES_SHOWN_MAX = 24
+KNOWN_NAMES_SHOWN_MAX = 32
 
 
 def known_names(name: str, known: Iterable[str]) -> str:

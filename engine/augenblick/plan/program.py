@@ -263,7 +263,8 @@ class Program:
     ``plan_hash``: 16 bytes of BLAKE2b over the canonical plan. ``clock`` None: the command decides.
     ``event_names``: every declared, named and derived event; the index is the event id.
     ``calendars``: the windows of each, as ``plan.calendars`` has them. ``segments`` are in
-    dependency order, everything else in the plan's order.
+    dependency order, everything else in the plan's order. ``quiet_offsets``: what the zone's clocks
+    show, (from, offset from UTC), where a trigger has quiet hours.
     """
 
     plan_name: str
@@ -298,3 +299,4 @@ class Program:
     pseudonymise: bool = False
     calendars: tuple[tuple[tuple[int, int], ...], ...] = ()
     contact_cap: Cap = NO_CAP
+    quiet_offsets: tuple[tuple[int, int], ...] = ()

@@ -15,6 +15,7 @@ from augenblick.binding.kernel import Kernel, Outputs
 from augenblick.binding.pseudonyms import KEY_bytes, Pseudonyms
 from augenblick.binding.records import dead_letter
 from augenblick.binding.scanning import NDJSON, STATUS_NAMES, Router, Source
+from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.metrics import MetricMerger
 from augenblick.core.suppressed import joined_counts
 from augenblick.plan import Plan, compile_plan, load_plan
@@ -67,6 +68,7 @@ class Simulation:
             self._router.now_limit_ms = now_limit_ms + program.future_ms
         self._source = Source()
         self._merger = MetricMerger(program)
+        self._leaving = LeavingPolicies(program, is_event_clock=True)
         self._order_of = {trigger.name: order for order, trigger in enumerate(program.triggers)}
         self._origin_ms: int | None = None
 
@@ -101,7 +103,13 @@ class Simulation:
 
     def suppressed(self) -> dict[str, dict[str, int]]:
         """Firings that policies held back, by trigger and reason."""
-        return joined_counts((self.kernel.suppressed(), self._merger.suppressed()))
+        parts = (self.kernel.suppressed(), self._leaving.suppressed, self._merger.suppressed())
+        return joined_counts(parts)
+
+    @property
+    def held(self) -> int:
+        """Firings that wait for the end of quiet hours."""
+        return len(self._leaving)
 
     @property
     def _clock_ms(self) -> int:
@@ -122,13 +130,24 @@ class Simulation:
         keyed = []
         for record, release in zip(out.records, out.releases, strict=True):
             line = line_of[record] if record >= 0 else after
-            found = release.record
-            keyed.append((self._key(line, found), found))
+            if self._leaving.lets_go(release):
+                found = release.record
+                keyed.append((self._key(line, found), found))
+        keyed += self._let_go(out, line_of, after)
         for letters in out.matches.values():
             keyed += [(self._key(after, letter), letter) for letter in letters]
         for record, letter in zip(out.refused, out.dead_letters, strict=True):
             keyed.append((self._key(line_of[record], letter), letter))
         return keyed + self._metrics(out, line_of, after)
+
+    def _let_go(self, out: Outputs, line_of: Sequence[int], after: int) -> list[tuple[Any, Record]]:
+        """What quiet hours held; each belongs to the line whose mark passed their end."""
+        keyed = []
+        for release in self._leaving.due(self.kernel.clock_ms, 0):
+            record = release.record
+            line = line_of_rise(out.rises, line_of, after, record["fired_at"])
+            keyed.append((self._key(line, record), record))
+        return keyed
 
     def _metrics(
         self, out: Outputs, line_of: Sequence[int], after: int
@@ -256,6 +275,14 @@ def trigger_versions(plan_text: str) -> dict[str, str]:
     versions = {trigger.name: trigger.version for trigger in program.triggers}
     versions.update({trigger.name: trigger.version for trigger in program.metric_triggers})
     return versions
+
+
+def line_of_rise(
+    rises: Sequence[blocks.Rise], line_of: Sequence[int], after: int, at_ms: int
+) -> int:
+    """The line with which the clock was first past an instant."""
+    at = bisect_right(rises, at_ms, key=_watermark_ms)
+    return line_of[rises[at].record] if at < len(rises) and rises[at].record >= 0 else after
 
 
 def _watermark_ms(rise: blocks.Rise) -> int:

@@ -76,6 +76,8 @@ class StubKernel:
     def apply_some(self, *call: Any) -> None:
         self.apply(*call[:-1])
 
+    is_event_clock = False
+
     def suppressed(self) -> dict[str, dict[str, int]]:
         return {}
 

@@ -183,6 +183,8 @@ class ShardStory:
             "gateways": {name: one.incarnation for name, one in core._gateways.items()},
             "panes": [panes[0], panes[1], sorted(panes[2], key=repr)],
             "fired": core._actors.snapshot()[0][2],
+            "held": sorted(ms for ms, _ in core._leaving._held.values()),
+            "held_keys": sorted(core._leaving._held),
             "users": kernel.users,
         }
         for gateway, _, stream in self.batches[-40:]:  # again, as if by a mistake of the link

@@ -21,9 +21,16 @@ SEEDS = range(60)
 
 
 def story_program() -> Program:
-    """The simulation's plan, with little lateness and a cooldown of the custom trigger."""
+    """The simulation's plan, with little lateness, a cooldown of the custom trigger, quiet hours
+    that are over at different times of a story.
+    """
     text = PLAN.replace("lateness: 60s, clock: event", "lateness: 2s, dedup: 10s")
     text = text.replace('Custom", event: buy,', 'Custom", event: buy, cooldown: 5s,')
+    ends = {"views >= 3": 2, "[view, cart]": 23, "{not: buy}]": 43, "spender.enters": 63}
+    for name, end in ends.items():
+        hours = f"{{from: 22h, to: {80_000 + end}s}}"
+        text = text.replace(name, f"{name}, quiet_hours: {hours}")
+    text = text.replace("values: [spend]", "values: [spend], expires: 30s")
     return compile_plan(load_plan(text))
 
 

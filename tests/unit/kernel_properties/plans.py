@@ -370,6 +370,11 @@ def silence_plans(draw: Draw) -> Plan:
 
 
 CAPS = st.builds(lambda n, per: {"n": n, "per": per}, st.integers(1, 3), ms((5, 10, 20, 40)))
+QUIET = st.builds(
+    lambda times, then: {"from": times[0], "to": times[1], "then": then},
+    st.sampled_from((("10ms", "30ms"), ("86399990ms", "25ms"), ("40ms", "45ms"), ("30ms", "0ms"))),
+    st.sampled_from(("hold", "hold", "drop")),
+)
 PRIORITIES = st.sampled_from((0, 0, 1, 2, -1))
 VARIANTS = st.sampled_from(
     ({"a": "100%"}, {"a": "50%", "b": "50%"}, {"a": "0.5%", "b": "49.5%", "c": "50%"})
@@ -386,6 +391,8 @@ def policies_of(draw: Draw) -> Plan:
         ("priority", PRIORITIES),
         ("control", st.sampled_from(("0%", "30%", "60%", "100%"))),
         ("variants", VARIANTS),
+        ("expires", ms((1, 5, 15))),
+        ("quiet_hours", QUIET),
     ):
         if draw(st.integers(0, 2)) == 0:
             entry[name] = draw(strategy)
@@ -416,6 +423,7 @@ def policy_plans(draw: Draw) -> Plan:
             entry["mode"] = "shadow"
         if draw(st.integers(0, 3)) == 0:
             entry["cap"] = "off"
+            entry["quiet_hours"] = "off"
     return plan
 
 

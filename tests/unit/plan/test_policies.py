@@ -4,7 +4,7 @@ import pytest
 from tests.unit.plan.plans import STATE, STATE_LINES, mistakes, program
 
 from augenblick.plan import load_plan
-from augenblick.plan.policy_rules import Cap
+from augenblick.plan.policy_rules import Cap, QuietHours
 from augenblick.plan.report import check_plan
 
 ACTION = "actions: {a: {log: {}}}\n"
@@ -76,7 +76,37 @@ def test_custom_triggers_have_shares_and_no_default_of_the_rest():
     assert (found.control, found.cap, found.is_contact) == (1000, Cap(), False)
 
 
+def test_quiet_hours_and_expiry():
+    text = (
+        "{d: {event: view}, n: {event: view, quiet_hours: off, expires: off},"
+        " o: {event: view, quiet_hours: {from: 0h, to: 90m, then: drop}, expires: 5m},"
+        ' c: {actor: "m:C", event: view}}'
+    )
+    default, none, own, custom = policies_of(
+        text, "{quiet_hours: {from: 22h, to: 8h}, expires: 1h}"
+    )
+    hour_ms = 3_600_000
+    assert default.quiet == custom.quiet == QuietHours(22 * hour_ms, 8 * hour_ms, True)
+    assert default.expires_ms == custom.expires_ms == hour_ms
+    assert (none.quiet, none.expires_ms) == (None, 0)
+    assert (own.quiet, own.expires_ms) == (QuietHours(0, hour_ms * 3 // 2, False), hour_ms // 12)
+
+
+def test_the_zone_is_read_only_for_quiet_hours():
+    assert program(plan_text("{t: {event: view}}")).quiet_offsets == ()
+    with_hours = plan_text("{t: {event: view, quiet_hours: {from: 22h, to: 8h}}}")
+    assert [offset for _, offset in program(with_hours).quiet_offsets] == [0]
+    assert len(program(f"zone: Europe/Berlin\n{with_hours}").quiet_offsets) > 300
+
+
 WRONG = [
+    ("{t: {event: view, quiet_hours: {from: 22h, to: 22h}}}", "`from` and `to` are the same time"),
+    ("{t: {event: view, quiet_hours: {from: 0h, to: 24h}}}", "`from` and `to` are the same time"),
+    ("{t: {event: view, quiet_hours: {from: 25h, to: 8h}}}", "'25h' is no time of day"),
+    ("{t: {event: view, quiet_hours: {from: 22h, till: 8h}}}", "unknown key 'till' in `quiet_hou"),
+    ("{t: {event: view, quiet_hours: {from: 1h, to: 8h, then: wait}}}", "`then` must be 'hold'"),
+    ("{t: {event: view, quiet_hours: {from: 22, to: 8}}}", "22 is no duration"),
+    ("{t: {event: view, expires: 0s}}", "the duration must be longer than 0, or `off`"),
     ("{t: {event: view, cap: 3}}", "`cap` must be a map {key: value}, not 3"),
     ("{t: {event: view, cap: {n: 3}}}", "`per` is missing"),
     ("{t: {event: view, cap: {n: 0, per: 7d}}}", "`n` must be at least 1"),

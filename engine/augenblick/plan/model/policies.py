@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     SerializationInfo,
     StrictInt,
     Tag,
+    model_validator,
 )
 
 from augenblick import limits
@@ -20,6 +21,7 @@ from augenblick.plan.durations import format_duration
 from augenblick.plan.model.base import MILLISECONDS, Label, Model, PositiveDuration
 from augenblick.plan.model.base import parse_model_duration as parse_duration
 
+DAY_MS = 86_400_000
 SHARES = 10_000
 """A share is so many of these: a hundredth of a percent each."""
 
@@ -39,6 +41,10 @@ def _written(value: int, info: SerializationInfo) -> int | str:
     if info.context == MILLISECONDS:
         return value
     return format_duration(value) if value else "off"
+
+
+def _written_time(value: int, info: SerializationInfo) -> int | str:
+    return value if info.context == MILLISECONDS else format_duration(value)
 
 
 def _share(value: Any) -> int:
@@ -90,6 +96,35 @@ class Cap(Model):
     per: PositiveDuration = Field(description="in any stretch of this length")
 
 
+def _time_of_day(value: Any) -> int:
+    duration_ms = parse_duration(value)
+    if duration_ms > DAY_MS:
+        raise ValueError(f"{value!r} is no time of day; write hours since midnight: 22h or 1320m")
+    return duration_ms
+
+
+TimeOfDay = Annotated[
+    int, BeforeValidator(_time_of_day), PlainSerializer(_written_time, return_type=int | str)
+]
+"""What a clock shows, as the time since midnight."""
+
+
+class QuietHours(Model):
+    """When nothing leaves, by the clocks of the plan's `zone`."""
+
+    from_: TimeOfDay = Field(alias="from", description="the first instant that is quiet")
+    to: TimeOfDay = Field(description="the first that is not")
+    then: Literal["hold", "drop"] = Field(
+        default="hold", description="leave when they are over, or never"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if (self.to - self.from_) % DAY_MS == 0:
+            raise ValueError("`from` and `to` are the same time: all day, or never")
+        return self
+
+
 Variants = Annotated[
     dict[Label, Share],
     Field(min_length=1, max_length=limits.variants_max),
@@ -112,6 +147,13 @@ class PolicyKeys(Model):
     )
     control: Share | None = Field(
         default=None, description="share of the users for whom it does nothing, only records"
+    )
+    expires: OffDuration | None = Field(
+        default=None,
+        description="how old a firing may be when it leaves, by the engine's clock; `off`: any age",
+    )
+    quiet_hours: Annotated[Annotated[QuietHours, Tag("<on>")] | Off, Discriminator(_tag)] | None = (
+        Field(default=None, description="when it does not leave; `off`: it leaves at any time")
     )
     variants: Annotated[Annotated[Variants, Tag("<on>")] | Off, Discriminator(_tag)] | None = Field(
         default=None, description="names with the shares of the users who get them"

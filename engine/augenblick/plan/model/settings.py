@@ -43,8 +43,6 @@ class TimeSettings(Model):
 class Policies(PolicyKeys):
     """Defaults for every trigger, and what holds for all triggers of a user together."""
 
-    not_built: ClassVar = {name: f"`{name}`" for name in ("quiet_hours", "expires")}
-
     contact_cap: Cap | None = Field(
         default=None, description="how many firings with an action a user may get of all triggers"
     )

@@ -21,7 +21,7 @@ from augenblick.plan.model.events import EventWhere
 from augenblick.plan.model.features import Feature, Metric, Over
 from augenblick.plan.model.occasions import Absence
 from augenblick.plan.model.plan import Plan
-from augenblick.plan.model.policies import Cap
+from augenblick.plan.model.policies import Cap, QuietHours
 from augenblick.plan.model.settings import Emit, Policies, SessionSettings, TimeSettings
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.problems import Problems, known_names
@@ -43,7 +43,11 @@ _PLACES: dict[Path, tuple[type[Model], str]] = {
     ("policies",): (Policies, "`policies`"),
     ("emit",): (Emit, "`emit`"),
 }
-_POLICIES: dict[str, type[Model]] = {"cap": Cap, "contact_cap": Cap}
+_POLICIES: dict[str, type[Model]] = {
+    "cap": Cap,
+    "contact_cap": Cap,
+    "quiet_hours": QuietHours,
+}
 _KINDS = {"string": "text", "int": "a whole number", "bool": "true or false", "list": "a list",
           "dict": "a map {key: value}", "model": "a map {key: value}"}  # fmt: skip
 

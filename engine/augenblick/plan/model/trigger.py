@@ -9,7 +9,7 @@ from augenblick.plan.model.occasions import ActorKeys, EventKeys, SequenceKeys, 
 from augenblick.plan.model.policies import PolicyKeys
 
 OCCASIONS_NOT_BUILT = ("at", "every")
-_NOT_BUILT = ("past", "purpose", "quiet_hours", "expires")
+_NOT_BUILT = ("past", "purpose")
 
 
 class Trigger(PolicyKeys, ActorKeys, SequenceKeys, EventKeys, WhenKeys):
