@@ -34,7 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"no scenario {unknown[0]!r}; there are {', '.join(scenarios)}")
     names = chosen.scenario or [name for name, one in scenarios.items() if one.is_default]
     out = chosen.out or (_IN_SOURCE_TREE if _IN_SOURCE_TREE.is_dir() else _ELSEWHERE)
-    options = Options(chosen.seconds, chosen.rate, chosen.users, chosen.shards, chosen.connections)
+    options = Options(
+        chosen.seconds,
+        chosen.rate,
+        chosen.users,
+        chosen.shards,
+        chosen.connections,
+        chosen.rounds,
+    )
     signal.signal(signal.SIGTERM, _end)
     failed = [name for name in names if not _run(name, options, out, as_json=chosen.json)]
     return 1 if failed else 0
@@ -68,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--users", type=int, help="users with state")
     parser.add_argument("--shards", type=int, help="shard processes")
     parser.add_argument("--connections", type=int, help="client connections")
+    parser.add_argument("--rounds", type=int, help="how often what is compared runs in turn")
     parser.add_argument("--json", action="store_true", help="print the lines as JSON")
     parser.add_argument("--out", type=Path, help=f"folder of the results ({_IN_SOURCE_TREE})")
     return parser

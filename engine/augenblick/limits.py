@@ -14,13 +14,15 @@ audit_who_chars_max: Final = 256  # who asked, as the client says, and from wher
 # checkpoint: snapshots of key groups
 checkpoint_live_share_min: Final = 0.3  # live bytes of a pack; below, they move and it is removed
 checkpoint_pack_bytes_max: Final = 16 * 1024 * 1024  # one file, or one larger snapshot
-checkpoint_replay_events_max: Final = 1_000_000  # a crash replays no more: each unit goes in turn
+checkpoint_replay_events_max: Final = 1_000_000  # --replay-max: what a crash applies again
+checkpoint_replay_low: Final = 10_000  # --replay-max: with less, snapshots are all a shard does
+checkpoint_replay_high: Final = 1_000_000_000  # likewise: rounds of a minute stay
 checkpoint_retry_seconds: Final = 5.0  # between attempts on a full disk
 checkpoint_round_ms: Final = 60_000  # every unit once, where few events come
-checkpoint_set_bytes_max: Final = 16 * 1024 * 1024  # snapshots held, then written together
+checkpoint_set_bytes_max: Final = 32 * 1024 * 1024  # snapshots held, then written together
 checkpoint_set_ms_max: Final = 5_000  # likewise, the time
 checkpoint_snapshot_bytes_max: Final = 2**31 - 64  # one key group: 8 M users; encrypted in one go
-checkpoint_tick_bytes_max: Final = 512 * 1024  # snapshots in one tick: well below a millisecond
+checkpoint_tick_bytes_max: Final = 2 * 1024 * 1024  # snapshots in one tick: about a millisecond
 
 # client: our own Forward client
 client_ack_seconds_max: Final = 30.0  # without an ack, until the connection is made anew
@@ -130,6 +132,10 @@ http_drain_seconds_max: Final = 5  # for requests under way when the server stop
 http_keep_alive_seconds: Final = 30  # an idle connection stays open
 
 # journal: what a shard writes before it answers
+journal_busy_bytes_per_second: Final = 16 * 1024 * 1024  # a shard with 100,000 events/s and more
+journal_busy_commit_bytes: Final = 1024 * 1024  # that wait are worth a commit of their own
+journal_busy_pause_seconds: Final = 0.004  # between commits of a busy shard: 250/s, not 1,000
+journal_busy_seconds: Final = 0.1  # over which it is found out who is busy
 journal_commit_bytes_max: Final = 8 * 1024 * 1024  # records written and synced together
 journal_full_retry_seconds: Final = 0.5  # between attempts to write on a full disk
 journal_pending_bytes_max: Final = 256 * 1024 * 1024  # for a disk that stands; then refused

@@ -11,6 +11,7 @@ from augenblick_native.aggregates.sketch cimport (
 )
 from augenblick_native.buffer cimport Buffer, buffer_free, buffer_room
 from augenblick_native.check cimport write_decimal
+from augenblick_native.checksum cimport crc32c_of, crc32c_plain
 from augenblick_native.cursor cimport Cursor, cursor_over
 from augenblick_native.hash cimport HashKey, name_hash, siphash13
 from augenblick_native.msgpack cimport (
@@ -42,6 +43,12 @@ def siphash(const uint8_t[::1] key not None, const uint8_t[::1] data not None):
 def hash_name(const uint8_t[::1] data not None):
     """The unkeyed hash of the plan's own names."""
     return name_hash(pointer(data), <size_t>data.shape[0])
+
+
+def checksums(const uint8_t[::1] data not None, uint32_t before):
+    """CRC-32C behind `before`: as it is computed here, and without the processor's instruction."""
+    cdef size_t size = data.shape[0]
+    return crc32c_of(before, pointer(data), size), crc32c_plain(before, pointer(data), size)
 
 
 def is_text(const uint8_t[::1] data not None):

@@ -1,8 +1,8 @@
 # cython: language_level=3
 """A key group's state as versioned, checksummed bytes.
 
-Little endian.  Head: magic "AUGKGRP1", u32 crc32 of the body.  Body: u16 key group, i64 clock; u16
-slots, each u16 slot, u8
+Little endian.  Head: magic "AUGKGRP2", u32 crc32c of the body ("AUGKGRP1": crc32, still read).
+Body: u16 key group, i64 clock; u16 slots, each u16 slot, u8
 kind, text name, text version; u32 gateways, each u32 gateway, u64 incarnation, u64 number; u32
 fingerprints, each u64, i64
 ingest; u32 panes, each text metric, i64 start, i64 end, i64 count, i64 sum high, u64 sum low, text
@@ -16,13 +16,14 @@ kind, name and version, so that a plan that changed keeps the state of what did 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint16_t, uint64_t, uint8_t
 from libc.string cimport memcpy, memset
-from zlib import crc32
+from zlib import crc32      # of what earlier versions wrote
 
 from augenblick_native.buffer cimport (
     Buffer, buffer_free, put_bytes, put_i64, put_le16, put_le32, put_le64, put_u8,
 )
+from augenblick_native.checksum cimport crc32c_of
 from augenblick_native.cursor cimport (
-    Cursor, cursor_over, left, read_i64, read_le16, read_le32, read_le64, read_u8, take,
+    Cursor, cursor_over, left, prefetch, read_i64, read_le16, read_le32, read_le64, read_u8, take,
 )
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
@@ -39,19 +40,24 @@ from augenblick_native.state cimport (
     User,
 )
 from augenblick_native.status cimport STATUS_OK, STATUS_TRUNCATED, Status
+from augenblick_native.reserve cimport reserve
 from augenblick_native.table cimport add_user, user_id
 from augenblick_native.timer cimport arm
 
 cdef bytes MAGIC = b"AUGKGRP"
-cdef bytes FORMAT = b"1"                    # of the body
+cdef bytes FORMAT = b"2"
+cdef bytes FORMAT_BEFORE = b"1"             # the same body under another checksum
 cdef uint16_t DROPPED = 0xFFFF              # a slot that this plan does not have
 
 cdef enum:
     HEAD_BYTES = 12
+    USER_BYTES = 34                         # of a user, beside id and cells
+    AHEAD = 8                               # users fetched before their turn; annexes half as many
 
 cdef struct Rooms:                          # bytes of a user's cells: in the record, in its annex
     uint32_t own
     uint32_t annex
+    bint in_order                           # those of the annex come last, and no slot has moved
 
 
 cdef inline void put_text(Buffer* buffer, const Text* text) noexcept nogil:
@@ -129,6 +135,29 @@ cdef inline uint32_t cells_bytes(const User* user) noexcept nogil:
     return user.size - first_cell(user)
 
 
+cdef inline const User* user_at(const KeyGroup* group, uint32_t index) noexcept nogil:
+    return group.entries[index].user if index <= group.mask else NULL
+
+
+# What put_users writes; fetches the users' records on the way.
+cdef size_t users_bytes(const KeyGroup* group) noexcept nogil:
+    cdef uint32_t index
+    cdef size_t size = 4
+    cdef const User* user
+    if group.entries == NULL:
+        return size
+    for index in range(group.mask + 1):
+        prefetch(user_at(group, index + AHEAD))
+        user = user_at(group, index + AHEAD // 2)
+        if user != NULL:
+            prefetch(user.annex)
+        user = group.entries[index].user
+        if user != NULL:
+            size += USER_BYTES + user.id_bytes + cells_bytes(user)
+            size += cells_bytes(user.annex) if user.annex != NULL else 0
+    return size
+
+
 cdef void put_users(const KeyGroup* group, Buffer* out) noexcept nogil:
     cdef uint32_t index
     cdef const User* user
@@ -159,21 +188,35 @@ cdef bytes write_snapshot(
     Program program, Machine* machine, const SlotRule* slots, uint32_t key_group,
     int64_t shard_clock_ms
 ):
-    cdef Buffer out
+    cdef Buffer begin, out
     cdef KeyGroup* group = &machine.groups[key_group]
+    cdef bytes whole
+    memset(&begin, 0, sizeof(Buffer))
     memset(&out, 0, sizeof(Buffer))
     with nogil:
-        put_le16(&out, <uint16_t>key_group)
-        put_i64(&out, max(group.clock_ms, shard_clock_ms))
-        put_slots(&program.plan, slots, &out)
-        put_group(&program.plan, group, &out)
-        put_users(group, &out)
-    if out.failed:
-        buffer_free(&out)
-        raise MemoryError("no memory for a snapshot")
-    body = PyBytes_FromStringAndSize(<char*>out.data, out.size)
-    buffer_free(&out)
-    return MAGIC + FORMAT + crc32(body).to_bytes(4, "little") + body
+        put_le16(&begin, <uint16_t>key_group)
+        put_i64(&begin, max(group.clock_ms, shard_clock_ms))
+        put_slots(&program.plan, slots, &begin)
+        put_group(&program.plan, group, &begin)
+        out.capacity = HEAD_BYTES + begin.size + users_bytes(group)
+    try:
+        if begin.failed:
+            raise MemoryError("no memory for a snapshot")
+        whole = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>out.capacity)
+        out.data = <uint8_t*>PyBytes_AS_STRING(whole)
+        out.fixed = True
+        with nogil:
+            out.size = HEAD_BYTES
+            put_bytes(&out, begin.data, begin.size)
+            put_users(group, &out)
+    finally:
+        buffer_free(&begin)
+    if out.size != out.capacity:
+        raise AssertionError(f"a snapshot of {out.size} bytes, not of {out.capacity}")
+    memcpy(out.data, PyBytes_AS_STRING(MAGIC + FORMAT), 8)
+    out.size = 8
+    put_le32(&out, crc32c_of(0, out.data + HEAD_BYTES, out.capacity - HEAD_BYTES))
+    return whole
 
 
 cdef Status read_short_text(Cursor* cursor, Text* text) noexcept nogil:
@@ -325,7 +368,12 @@ cdef Status read_user(
     user.latest_ms = latest_ms
     user.kept_until_ms = kept_until_ms
     user.stamp = stamp
-    copy_cells(machine, user, cells, size, slot_of)
+    if rooms.in_order:
+        copy_all(user, cells, rooms.own)
+        if rooms.annex:
+            copy_all(user.annex, cells + rooms.own, rooms.annex)
+    else:
+        copy_cells(machine, user, cells, size, slot_of)
     if add_user(&machine.tables, group, user) == NULL:
         free_record(&machine.arena, user)
         return STATUS_TRUNCATED
@@ -344,6 +392,7 @@ cdef bint measure_cells(
     cdef uint32_t at = 0
     cdef Cell cell
     rooms.own = rooms.annex = 0
+    rooms.in_order = True
     while at < size:
         if size - at < sizeof(Cell):
             return False
@@ -352,13 +401,22 @@ cdef bint measure_cells(
             return False
         if cell.group_bytes and cell.size < sizeof(Cell) + 8 + cell.group_bytes:
             return False
+        if slot_of[cell.slot] != cell.slot:
+            rooms.in_order = False
         if slot_of[cell.slot] != DROPPED:
             if machine.slots[slot_of[cell.slot]].kind == SLOT_KIND_PARTIALS:
                 rooms.annex += cell.size
             else:
                 rooms.own += cell.size
+                if rooms.annex:
+                    rooms.in_order = False
         at += cell.size
     return True
+
+
+cdef inline void copy_all(User* record, const uint8_t* cells, uint32_t size) noexcept nogil:
+    memcpy(<uint8_t*>record + record.size, cells, size)
+    record.size += size
 
 
 # Copy the cells that were measured, partials to the annex.
@@ -380,45 +438,64 @@ cdef void copy_cells(
         at += cell.size
 
 
+# What a snapshot holds beside its clock.  Rooms are made for no more users than the bytes can hold.
+cdef Status read_users(
+    Machine* machine, KeyGroup* group, Cursor* cursor, const uint16_t* slot_of, uint32_t slots
+) noexcept nogil:
+    cdef uint32_t users, _index
+    if (
+        read_group(machine, group, cursor) != STATUS_OK or read_le32(cursor, &users) != STATUS_OK
+        or users > left(cursor) // USER_BYTES
+        or not reserve(&machine.tables, group, users)
+    ):
+        return STATUS_TRUNCATED
+    for _index in range(users):
+        if read_user(machine, group, cursor, slot_of, slots) != STATUS_OK:
+            return STATUS_TRUNCATED
+    return STATUS_OK
+
+
 cdef uint32_t read_snapshot(
     Program program, Machine* machine, const SlotRule* slots, bytes data
 ) except? 0xFFFFFFFF:
     cdef Cursor cursor
     cdef uint16_t key_group
     cdef int64_t clock_ms
-    cdef uint32_t users
-    cdef uint32_t index
+    cdef uint32_t known
+    cdef const uint16_t* slot_of
     cdef KeyGroup* group
     cdef Status status
     cdef bytes mapped
-    cdef const uint8_t* head
+    cdef const uint8_t* magic
+    cdef uint32_t crc, wanted
     if len(data) < HEAD_BYTES or data[:7] != MAGIC:
         raise ValueError("these bytes are no snapshot of a key group")
-    if data[7:8] != FORMAT:
-        raise ValueError(f"snapshot format {data[7:8]!r}: this build reads {FORMAT!r}")
-    if crc32(memoryview(data)[HEAD_BYTES:]).to_bytes(4, "little") != data[8:HEAD_BYTES]:
-        raise ValueError("the snapshot is damaged: its checksum is wrong")
+    if data[7:8] != FORMAT and data[7:8] != FORMAT_BEFORE:
+        raise ValueError(
+            f"snapshot format {data[7:8]!r}: this build reads {FORMAT_BEFORE!r} and {FORMAT!r}"
+        )
     cursor = cursor_over(<const uint8_t*>PyBytes_AS_STRING(data), len(data))
-    take(&cursor, HEAD_BYTES, &head)
+    if take(&cursor, 8, &magic) != STATUS_OK or read_le32(&cursor, &wanted) != STATUS_OK:
+        raise ValueError("the snapshot is cut short")
+    if data[7:8] == FORMAT:
+        crc = crc32c_of(0, cursor.at, left(&cursor))
+    else:
+        crc = crc32(memoryview(data)[HEAD_BYTES:])
+    if crc != wanted:
+        raise ValueError("the snapshot is damaged: its checksum is wrong")
     if read_le16(&cursor, &key_group) != STATUS_OK or read_i64(&cursor, &clock_ms) != STATUS_OK:
         raise ValueError("the snapshot is cut short")
     if key_group >= KEY_GROUPS:
         raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
     found = read_slots(program, slots, &cursor)
     mapped = b"".join(int(slot).to_bytes(2, "little") for slot in found) + b"\0\0"
+    slot_of = <const uint16_t*>PyBytes_AS_STRING(mapped)
+    known = <uint32_t>len(found)
     group = &machine.groups[key_group]
     free_group(machine, group)
     group.clock_ms = clock_ms
-    status = read_group(machine, group, &cursor)
-    if status == STATUS_OK:
-        status = read_le32(&cursor, &users)
-    index = 0
-    while status == STATUS_OK and index < users:
-        status = read_user(
-            machine, group, &cursor, <const uint16_t*>PyBytes_AS_STRING(mapped),
-            <uint32_t>len(found)
-        )
-        index += 1
+    with nogil:
+        status = read_users(machine, group, &cursor, slot_of, known)
     if status != STATUS_OK or left(&cursor):
         free_group(machine, group)
         raise ValueError("the snapshot is cut short or holds what is no state")

@@ -70,7 +70,7 @@ class Found:
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds of the checkpoint every few events."""
-    monkeypatch.setattr(limits, "checkpoint_replay_events_max", 120)
+    monkeypatch.setattr(limits, "checkpoint_replay_events_max", 60)
     monkeypatch.setattr(limits, "checkpoint_set_ms_max", 100)
     monkeypatch.setattr(limits, "checkpoint_round_ms", 1000)
     monkeypatch.setattr(limits, "journal_unanswered_bytes_max", 1200)

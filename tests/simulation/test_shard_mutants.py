@@ -4,8 +4,8 @@ import struct
 import sys
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
+import google_crc32c
 import pytest
 from tests.unit.core.test_shard_replay import FULL_bytes, full, hurry, same, story_program
 from tests.unit.core.test_shard_savepoint import same_as_then
@@ -88,7 +88,7 @@ def _snapshot_without(part: str) -> Callable[[Patch], None]:
                     data = data[:at] + bytes(4) + data[at + 4 + count * size :]
                     count = 0
                 at += 4 + count * size
-            return data[:8] + struct.pack("<I", crc32(data[12:])) + data[12:]
+            return data[:8] + struct.pack("<I", google_crc32c.value(data[12:])) + data[12:]
 
         monkeypatch.setattr(Kernel, "snapshot", poorer)
 

@@ -63,6 +63,7 @@ def _draw_rates(axis: Any, results: Sequence[Result]) -> None:
         axis.bar_label(axis.bar(names, [result.seconds for result in results]), fmt="%.2f")
         axis.set_ylabel("seconds")
         return
+    results = [result for result in results if result.events]
     places = range(len(results))
     bars = {
         "events/s": [result.events_per_s / 1e6 for result in results],

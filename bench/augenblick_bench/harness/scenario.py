@@ -16,6 +16,7 @@ class Options:
     users: int | None = None
     shards: int | None = None
     connections: int | None = None
+    rounds: int | None = None
 
 
 class Scenario(ABC):

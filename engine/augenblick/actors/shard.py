@@ -101,7 +101,9 @@ class ShardShell(LinkShell):
             await self._listen()
             self.open()
             return
-        replay = self.core.begin_recovery(self._storage.units, self._storage.positions)
+        replay = self.core.begin_recovery(
+            self._storage.units, self._storage.positions, self.settings.replay_max
+        )
         sys.setswitchinterval(limits.thread_switch_seconds)
         self.open()
         await self._storage.recover(replay, self._pulse.beat)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from augenblick import limits
 from augenblick.cli._options import Spares, absolute_place
 from augenblick.config.serve import ServeOptions
 from augenblick.errors import AugenblickError, EngineUnavailable
@@ -153,6 +154,14 @@ def serve(
             " they buffered; then timers that were due fire. Not with --clock event.",
         ),
     ] = "30s",
+    replay_max: Annotated[
+        int,
+        typer.Option(
+            envvar="AUGENBLICK_REPLAY_MAX",
+            help="Events of a shard that a crash makes it apply again, about: more means fewer"
+            " checkpoints and a longer recovery.",
+        ),
+    ] = limits.checkpoint_replay_events_max,
     pseudonym_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -234,6 +243,7 @@ def serve(
         key_file=key_file,
         pseudonym_key_file=pseudonym_key_file,
         catch_up=catch_up,
+        replay_max=replay_max,
         from_savepoint=absolute_place(from_savepoint) if from_savepoint else None,
         savepoint_allow=tuple(map(absolute_place, savepoint_allow or ())),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from augenblick import limits
 from augenblick.plan.program import Program
 
 Durability = Literal["fsync", "os", "none"]
@@ -47,6 +48,7 @@ class ProcessSettings:
     spares: int = 0
     savepoint_allow: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    replay_max: int = limits.checkpoint_replay_events_max
 
     def directory_of(self, shard: int) -> str:
         """Which of the shard's directories counts; "" for whichever lies here."""

@@ -51,6 +51,7 @@ class ServeOptions:
     catch_up: str = "30s"
     from_savepoint: str | None = None
     savepoint_allow: tuple[str, ...] = ()
+    replay_max: int = limits.checkpoint_replay_events_max
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""
@@ -70,6 +71,9 @@ class ServeOptions:
             raise UsageError(f"--catch-up: {error}") from None
         if not within:
             raise UsageError(f"--catch-up is at most an hour, not {self.catch_up}")
+        low, high = limits.checkpoint_replay_low, limits.checkpoint_replay_high
+        if not low <= self.replay_max <= high:
+            raise UsageError(f"--replay-max is {low:,} to {high:,} events, not {self.replay_max:,}")
         if self.from_savepoint is not None and self.store == "none":
             raise UsageError("--from fills a directory that is kept: not with --durability none")
         if self.from_savepoint is not None and self.ray is not None:

@@ -117,12 +117,13 @@ class ShardCore:
     # ---- recovery ----------------------------------------------------------------------------
 
     def begin_recovery(
-        self, key_groups: Iterable[int], positions: Mapping[int, int]
+        self,
+        key_groups: Iterable[int],
+        positions: Mapping[int, int],
+        replay_max: int | None = None,
     ) -> ShardReplay:
-        """There is a journal. `key_groups`: the shard's own; `positions`: of the units in its
-        checkpoint.
-        """
-        self._rolling = RollingSnapshots(key_groups, positions)
+        """There is a journal. `key_groups`: the shard's own; `positions`: in its checkpoint."""
+        self._rolling = RollingSnapshots(key_groups, positions, replay_max)
         self.replay = ShardReplay(self._state, self._kernel, self._program, positions)
         return self.replay
 

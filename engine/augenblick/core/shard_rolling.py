@@ -1,9 +1,11 @@
 """When which key group of a shard is snapshotted. Pure.
 
-Key groups go in turn, the one that stands furthest back first, in small steps between batches, and
-so quickly that a crash never has more than `checkpoint_replay_events_max` events to replay. Each
-set of snapshots ends with SHARD_UNIT and is written as one; no other begins before it is. At an
-orderly stop a last round takes all at once, so that the next start has nothing to replay.
+Key groups go in turn, the one that stands furthest back first, in small steps between batches. A
+crash applies to each key group what came behind its own snapshot, and these stand evenly spread
+over the last round: half of a round's events. So a round is as long as makes that `replay_max`, and
+the journal's tail is at most twice as many events behind. Each set of snapshots ends with
+SHARD_UNIT and is written as one; no other begins before it is. At an orderly stop a last round
+takes all at once, so that the next start has nothing to replay.
 """
 
 from __future__ import annotations
@@ -15,16 +17,25 @@ from augenblick import limits
 from augenblick.core.effects import Confirm, Effect, Snapshot
 from augenblick.core.shard_kernel import ShardKernel
 
-_ROUND: Final = 0.8  # of the events that may be replayed; the rest is for sets on their way
+_ROUND: Final = 1.5  # of the events that may be replayed; a set takes the rest of twice as many
+_SETS: Final = 8  # in a round, at least: what waits for its set stands further back meanwhile
 
 
 class RollingSnapshots:
     """The turn of one shard's key groups. `positions`: of those that have a snapshot."""
 
-    def __init__(self, key_groups: Iterable[int], positions: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        key_groups: Iterable[int],
+        positions: Mapping[int, int],
+        replay_max: int | None = None,
+    ) -> None:
         self.is_writing = False  # a set is on its way to the disk
         self._turn = sorted(key_groups, key=lambda group: positions.get(group, -1))
         self._known = {group for group in self._turn if group in positions}
+        if replay_max is None:
+            replay_max = limits.checkpoint_replay_events_max
+        self._round_events_max = replay_max * _ROUND
         self._done = 0  # key groups of this round
         self._round_ms: float | None = None
         self._round_events = 0
@@ -92,6 +103,7 @@ class RollingSnapshots:
             self._is_complete
             or self._set_bytes >= limits.checkpoint_set_bytes_max
             or now_ms - self._set_ms >= limits.checkpoint_set_ms_max
+            or (self._set_units >= len(self._turn) / _SETS and not self._is_last)
         )
 
     def on_set_ended(self) -> None:
@@ -116,6 +128,6 @@ class RollingSnapshots:
         assert self._round_ms is not None
         if self._is_last:
             return len(self._turn)
-        by_events = (events - self._round_events) / (limits.checkpoint_replay_events_max * _ROUND)
+        by_events = (events - self._round_events) / self._round_events_max
         by_time = (now_ms - self._round_ms) / limits.checkpoint_round_ms
         return int(min(max(by_events, by_time), 1.0) * len(self._turn))

@@ -25,10 +25,10 @@ def recover(replay: Replay, journal: Journal, checkpoint: Checkpoint, tail: int)
     `tail`: the smallest position of all units. Raises CheckpointCorrupt, JournalCorrupt or
     StorageError.
     """
-    positions = checkpoint.positions
-    for number, unit in enumerate(positions):
-        replay.restore(unit, checkpoint.read(unit)[1])
-        yield number / len(positions) / 2
+    count = len(checkpoint.positions)
+    for number, (unit, data) in enumerate(checkpoint.read_all()):
+        replay.restore(unit, data)
+        yield number / count / 2
     length = max(journal.durable - tail, 1)
     for record in journal.read_from(tail):
         replay.replay(record.position, record.body)

@@ -276,6 +276,7 @@ class Engine:
             catch_up_ms=options.catch_up_ms,
             savepoint_allow=options.savepoint_allow,
             directories=() if self._spread is None else self._spread.directories,
+            replay_max=options.replay_max,
         )
 
     def _join_ray(self, address: str, cluster: cluster_file.Cluster) -> tuple[str, list[Node]]:

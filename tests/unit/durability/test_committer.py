@@ -2,6 +2,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from tests.simulation.disk import SimulatedFiles
 from tests.unit.durability.journals import bodies, opened
 
 from augenblick import limits
-from augenblick.durability.committer import Committer
+from augenblick.durability.committer import Committer, _Pace
 from augenblick.durability.journal import SegmentJournal
 from augenblick.errors import JournalBroken, StorageError
 
@@ -145,3 +146,37 @@ def test_without_a_sync_per_commit_one_comes_soon(monkeypatch: pytest.MonkeyPatc
     loop.append(2, b"y")
     loop.committer.close()
     assert journal.synced == journal.position
+
+
+def test_few_bytes_are_committed_at_once() -> None:
+    pace = _Pace(1000, 0.0)
+    for step in range(1, 500):
+        assert pace.pause(1000 + 1000 * step, 1000 + 1000 * (step + 1), step * 0.001) <= 0
+
+
+def test_where_many_bytes_come_commits_keep_a_distance() -> None:
+    pace = _Pace(0, 0.0)
+    now = durable = 0.0
+    commits = []
+    while now < 2:
+        now += 0.0005  # the commit itself
+        position = int(now * 3 * limits.journal_busy_bytes_per_second)
+        now += max(pace.pause(int(durable), position, now), 0.0)
+        durable = now * 3 * limits.journal_busy_bytes_per_second
+        commits.append(now)
+    late = [at for at in commits if at > 2 * limits.journal_busy_seconds]
+    apart = [after - before for before, after in pairwise(late)]
+    assert min(apart) >= limits.journal_busy_pause_seconds * 0.999
+    assert max(apart) < limits.journal_busy_pause_seconds + 0.001
+    while now < 4:  # and at once again when fewer come
+        now += 0.0005
+        pause = pace.pause(int(durable), int(durable) + 10, now)
+        durable += 10
+    assert pause <= 0
+
+
+def test_enough_bytes_do_not_wait() -> None:
+    pace = _Pace(0, 0.0)
+    size = limits.journal_busy_commit_bytes + 1
+    for step in range(1, 100):
+        assert pace.pause(step * size, (step + 1) * size, step * 0.003) <= 0

@@ -4,6 +4,7 @@ import struct
 import zlib
 from random import Random
 
+import google_crc32c
 import pytest
 from tests.unit.native.kernels import END_ms, Run, event, firings, group_of, mark, reasons, values
 
@@ -238,7 +239,7 @@ def test_damaged_bytes_are_refused():
 
 def resealed(whole: bytes, body: bytes) -> bytes:
     """A body under a checksum that is right."""
-    return whole[:8] + struct.pack("<I", zlib.crc32(body)) + body
+    return whole[:8] + struct.pack("<I", google_crc32c.value(body)) + body
 
 
 def test_cut_bytes_are_refused_even_with_a_right_checksum():
@@ -261,6 +262,15 @@ def test_another_format_is_named():
         Run(PLAN).kernel.restore(whole[:7] + b"0" + whole[8:])
     with pytest.raises(ValueError, match="no snapshot"):
         Run(PLAN).kernel.restore(b"something else")
+
+
+def test_a_snapshot_of_the_format_before_is_read():
+    whole = snapshot_of_all()
+    before = b"AUGKGRP1" + struct.pack("<I", zlib.crc32(whole[12:])) + whole[12:]
+    run = Run(PLAN)
+    assert run.kernel.snapshot(run.kernel.restore(before)) == whole
+    with pytest.raises(ValueError, match="damaged"):
+        run.kernel.restore(b"AUGKGRP1" + whole[8:])
 
 
 def test_a_key_group_says_that_it_has_changed_since_its_snapshot():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from augenblick.durability.disk import Files
@@ -126,24 +126,31 @@ def load_pack(files: Files, key: PackKey, owner: Owner, keys: KeyRing | None) ->
     return Pack(head, {entry.unit: entry for entry in entries}, cipher)
 
 
-def read_snapshot(files: Files, pack: Pack, unit: int) -> bytes:
-    """One unit's snapshot, checked; raises CheckpointCorrupt or OSError."""
-    entry = pack.entries[unit]
+def read_snapshots(files: Files, pack: Pack, units: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    """Each unit and its snapshot, checked, in the file's order; raises CheckpointCorrupt or
+    OSError.
+    """
+    entries = sorted((pack.entries[unit] for unit in units), key=lambda entry: entry.offset)
+    seed = pack.head.seed
     file = files.open(pack.name)
     try:
-        data = file.read(entry.bytes, entry.offset)
+        for entry in entries:
+            data = file.read(entry.bytes, entry.offset)
+            if snapshot_crc(seed, entry.unit, entry.offset, data) != entry.crc:
+                raise _damaged(files, pack, entry, "fails its checksum")
+            if pack.cipher is not None:
+                opened = open_snapshot(pack.cipher, entry, data)
+                if opened is None:
+                    raise _damaged(files, pack, entry, "is not what was encrypted")
+                data = opened
+            yield entry.unit, data
     finally:
         file.close()
-    if snapshot_crc(pack.head.seed, unit, entry.offset, data) != entry.crc:
-        reason = f"the snapshot of key group {unit} fails its checksum"
-        raise CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
-    if pack.cipher is None:
-        return data
-    opened = open_snapshot(pack.cipher, entry, data)
-    if opened is None:
-        reason = f"the snapshot of key group {unit} is not what was encrypted"
-        raise CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
-    return opened
+
+
+def _damaged(files: Files, pack: Pack, entry: PackEntry, what: str) -> CheckpointCorrupt:
+    reason = f"the snapshot of key group {entry.unit} {what}"
+    return CheckpointCorrupt(reason, file=files.locate(pack.name), offset=entry.offset)
 
 
 def check_owner(place: str, head: Head, owner: Owner) -> None:

@@ -7,7 +7,7 @@ each is. Whatever happens in between, the manifest on disk names only whole pack
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from augenblick import limits
@@ -16,7 +16,7 @@ from augenblick.durability.checkpoint._packs import (
     check_owner,
     load_pack,
     make_pack,
-    read_snapshot,
+    read_snapshots,
     write_file,
 )
 from augenblick.durability.disk import Files, is_full
@@ -170,7 +170,19 @@ class Checkpoint:
         """A unit's journal position and snapshot; raises CheckpointCorrupt, KeyError if none."""
         place = self._written[unit]
         try:
-            return place.position, read_snapshot(self._files, self._packs[place.pack], unit)
+            [(_, data)] = read_snapshots(self._files, self._packs[place.pack], [unit])
+        except OSError as error:
+            raise self._failed(error) from error
+        return place.position, data
+
+    def read_all(self) -> Iterator[tuple[int, bytes]]:
+        """Every unit and its snapshot, pack by pack; raises CheckpointCorrupt."""
+        units_of: dict[PackKey, list[int]] = {}
+        for unit, place in self._written.items():
+            units_of.setdefault(place.pack, []).append(unit)
+        try:
+            for key, units in units_of.items():
+                yield from read_snapshots(self._files, self._packs[key], units)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -243,10 +255,10 @@ class Checkpoint:
         if emptiest is None or not (strange or shares[emptiest] < self._live_share_min):
             return
         pack = self._packs[emptiest]
+        units = [unit for unit, place in self._places.items() if place.pack == emptiest]
         self._filling = {
-            unit: (place.position, read_snapshot(self._files, pack, unit))
-            for unit, place in self._places.items()
-            if place.pack == emptiest
+            unit: (self._places[unit].position, data)
+            for unit, data in read_snapshots(self._files, pack, units)
         }
 
     def _write_pack(self) -> None:

@@ -45,11 +45,12 @@ def encode_manifest(head: Head, places: Mapping[int, Place], keys: KeyRing | Non
     packs = sorted({place.pack for place in places.values()})
     index = {pack: number for number, pack in enumerate(packs)}
     full = Head(head.owner, head.epoch, head.sequence, {"packs": len(packs), "units": len(places)})
-    units = [
-        _UNIT.pack(unit, index[place.pack], place.position)
-        for unit, place in sorted(places.items())
-    ]
-    body = b"".join([*(_PACK.pack(*pack) for pack in packs), *units])
+    numbers: list[int] = []
+    for unit in sorted(places):
+        pack, position = places[unit]
+        numbers += (unit, index[pack], position)
+    units = struct.pack("<" + "IIQ" * len(places), *numbers)
+    body = b"".join([*(_PACK.pack(*pack) for pack in packs), units])
     if keys is not None:
         full = keys.mark(full)
     first = encode_head(MANIFEST_MAGIC, full)

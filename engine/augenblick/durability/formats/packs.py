@@ -55,18 +55,18 @@ def encode_pack(
     """
     buffers = [head_data]
     entries: list[PackEntry] = []
-    offset = HEAD_bytes
+    offset, seed = HEAD_bytes, head.seed
     for unit, position, snapshot in snapshots:
         if cipher is not None:
             snapshot = cipher.seal(offset, snapshot, _BOUND.pack(unit, offset, position))
-        crc = snapshot_crc(head.seed, unit, offset, snapshot)
+        crc = snapshot_crc(seed, unit, offset, snapshot)
         entries.append(PackEntry(unit, crc, offset, len(snapshot), position))
         buffers += (snapshot, bytes(-len(snapshot) % 8))
         offset += len(snapshot) + -len(snapshot) % 8
     index = b"".join(_ENTRY.pack(*entry) for entry in entries)
     if cipher is not None:
         index = cipher.seal(offset, index)
-    crc = checksum(index, checksum(_FOOTER.pack(_FOOTER_MAGIC, len(entries), 0), head.seed))
+    crc = checksum(index, checksum(_FOOTER.pack(_FOOTER_MAGIC, len(entries), 0), seed))
     buffers += (index, _FOOTER.pack(_FOOTER_MAGIC, len(entries), crc))
     return buffers, entries
 
