@@ -25,6 +25,7 @@ from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.savepoint_units import OldUnit, split_units
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_panes import parts_of
+from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
 from augenblick.durability.formats.packs import SHARD_UNIT
@@ -83,7 +84,8 @@ class GoldenShard:
         self.journal = SegmentJournal(self.disk, self._owner, segment_bytes=8192)
         self.journal.open(self.epoch, reach=checkpoint.reach)
         self.snapshots = SnapshotSet(self.journal, checkpoint, self.units)
-        replay = self.core.begin_recovery(self.units, checkpoint.positions)
+        rolling = RollingSnapshots(self.units, checkpoint.positions)
+        replay = self.core.begin_recovery(rolling, checkpoint.positions)
         for _ in recover(replay, self.journal, checkpoint, self.snapshots.tail):
             pass
         self.carry_out(self.core.on_recovered(now_ms), now_ms)

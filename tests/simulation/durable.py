@@ -24,6 +24,7 @@ from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapsho
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_records import BATCH, split_record
+from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
 from augenblick.durability.formats.packs import SHARD_UNIT
@@ -280,7 +281,8 @@ class DurableCluster(Cluster):
             checkpoint.open(disk.epoch)
             journal.open(disk.epoch, reach=checkpoint.reach)
             snapshots = SnapshotSet(journal, checkpoint, disk.units)
-            replay = core.begin_recovery(disk.units, checkpoint.positions)
+            rolling = RollingSnapshots(disk.units, checkpoint.positions)
+            replay = core.begin_recovery(rolling, checkpoint.positions)
             for _ in recover(replay, journal, checkpoint, snapshots.tail):
                 pass
             for record in journal.read_from(snapshots.tail):

@@ -17,6 +17,7 @@ from augenblick.core.effects import Confirm, DropSave, Effect, Save, Snapshot
 from augenblick.core.poison import GuardedKernel, Suspects
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
+from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.durability.applying import Applying
 from augenblick.durability.cluster_file import Cluster, join
 from augenblick.durability.directory import DirectoryLock, raise_epoch
@@ -101,9 +102,9 @@ class ShardShell(LinkShell):
             await self._listen()
             self.open()
             return
-        replay = self.core.begin_recovery(
-            self._storage.units, self._storage.positions, self.settings.replay_max
-        )
+        positions = self._storage.positions
+        rolling = RollingSnapshots(self._storage.units, positions, self.settings.replay_max)
+        replay = self.core.begin_recovery(rolling, positions)
         sys.setswitchinterval(limits.thread_switch_seconds)
         self.open()
         await self._storage.recover(replay, self._pulse.beat)

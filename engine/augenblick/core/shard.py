@@ -16,7 +16,7 @@ Driven by `actors.shard` or the simulation. Guarantees:
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgpack
@@ -117,13 +117,10 @@ class ShardCore:
     # ---- recovery ----------------------------------------------------------------------------
 
     def begin_recovery(
-        self,
-        key_groups: Iterable[int],
-        positions: Mapping[int, int],
-        replay_max: int | None = None,
+        self, rolling: RollingSnapshots, positions: Mapping[int, int]
     ) -> ShardReplay:
-        """There is a journal. `key_groups`: the shard's own; `positions`: in its checkpoint."""
-        self._rolling = RollingSnapshots(key_groups, positions, replay_max)
+        """There is a journal. `positions`: of the units in the checkpoint."""
+        self._rolling = rolling
         self.replay = ShardReplay(self._state, self._kernel, self._program, positions)
         return self.replay
 

@@ -17,6 +17,7 @@ from augenblick.binding.kernel import Kernel
 from augenblick.binding.releases import record_key
 from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot
 from augenblick.core.shard import ShardCore
+from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.head import Owner
 from augenblick.durability.formats.packs import SHARD_UNIT
@@ -51,7 +52,8 @@ class Owned:
         self.journal.open(epoch, reach=self.checkpoint.reach)
         self.set = SnapshotSet(self.journal, self.checkpoint, UNITS)
         self.tail = self.set.tail
-        self.replay = self.core.begin_recovery(UNITS, self.checkpoint.positions)
+        positions = self.checkpoint.positions
+        self.replay = self.core.begin_recovery(RollingSnapshots(UNITS, positions), positions)
         self.replayed = sum(
             1 for _ in recover(self.replay, self.journal, self.checkpoint, self.set.tail)
         )
