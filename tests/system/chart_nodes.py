@@ -54,10 +54,12 @@ class ChartNodes:
         command = [*RAY, "start", *self._filled_in(given["args"], index)]
         self.nodes.start(index, command, self.environment(component, "ray"), STARTED)
 
-    def start_engine(self) -> tuple[Any, Path]:
-        """The head's container `engine`, without waiting: its process and what it prints."""
+    def start_engine(self, *more: str) -> tuple[Any, Path]:
+        """The head's container `engine`, with more arguments, without waiting: its process and what
+        it prints.
+        """
         given = container(self._objects, "head", "engine")
-        command = [*AUGENBLICK, *self._filled_in(given["args"], 0)]
+        command = [*AUGENBLICK, *self._filled_in(given["args"], 0), *more]
         self._starts += 1
         log = self._folder / f"engine-{self._starts}.log"
         return self.nodes.run(0, command, self.environment("head", "engine"), log), log

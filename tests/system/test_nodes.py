@@ -74,8 +74,8 @@ class Cluster:
         self.engine: Any = None
         self.log = Path()
 
-    def start_engine(self) -> None:
-        self.engine, self.log = self.chart.start_engine()
+    def start_engine(self, *more: str) -> None:
+        self.engine, self.log = self.chart.start_engine(*more)
 
     def wait_ready(self) -> None:
         wait_for(
@@ -359,6 +359,27 @@ def test_all_nodes_lose_power_at_once(cluster):
     cluster.start_engine()
     cluster.wait_ready()
     assert cluster.view(*users) == len(users)
+    third_views_fire(cluster, users)
+
+
+def test_a_lost_disk_is_given_up_by_the_operator_alone(cluster):
+    """Those users begin anew; the others keep what they had."""
+    users = two_views(cluster, "disk")
+    shard = cluster.shard_on(2)
+    lost = [user for user in users if cluster.owner(user) == shard]
+    os.kill(child_of(cluster.engine), signal.SIGKILL)
+    cluster.nodes.kill(2)
+    assert cluster.engine.wait(10) == -signal.SIGKILL
+    disk = cluster.nodes.private(2) / "data"
+    disk.rename(disk.with_name("broken"))
+    cluster.chart.start_ray(2)
+    cluster.start_engine(f"--accept-loss=shard-{shard}")
+    cluster.wait_ready()
+    assert cluster.shard_on(2) == shard
+    assert cluster.view(*users) == len(users)
+    wait_for(lambda: cluster.fired().keys() >= set(users) - set(lost), 30)
+    assert not cluster.fired().keys() & set(lost)
+    assert cluster.view(*lost, *lost) == 2 * len(lost)
     third_views_fire(cluster, users)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -148,20 +149,24 @@ def settle(
             f"{len(reports)} of {machines_min} machines for shards answer; a new cluster begins"
             " when all are here"
         )
+    found = [
+        _places(f"shard-{index}", "" if roster is None else roster[index], reports)
+        for index in range(len(ranges))
+    ]
+    used = Counter(machine for places in found for machine, _ in places)
     machines: list[str] = []
     directories: list[str] = []
     make_now = set()
-    for index in range(len(ranges)):
+    for index, places in enumerate(found):
         name = f"shard-{index}"
-        known = "" if roster is None else roster[index]
-        places = _places(name, known, reports)
         if len(places) > 1:
             text = " and ".join(machine for machine, _ in places)
             raise DirectoryForeign(f"{name} has a directory on {text}: take the older one away")
         if places:
             (machine, directory), *_ = places
         elif is_new or name in accepted:
-            machine, directory = min(reports, key=lambda one: (machines.count(one), one)), ""
+            machine, directory = min(reports, key=lambda one: (used[one], one)), ""
+            used[machine] += 1
         else:
             raise EngineUnavailable(
                 f"{name} has its directory on none of the machines that answer"

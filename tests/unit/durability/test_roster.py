@@ -118,6 +118,13 @@ def test_a_directory_that_was_given_up_is_passed_over_when_it_returns(world: Wor
         world.start(accepted=("shard-0", "shard-1"))
 
 
+def test_a_new_directory_is_made_where_the_fewest_are(world: World, tmp_path: Path) -> None:
+    world.run()
+    world.machines["c"] = tmp_path / "c"
+    del world.machines["a"]
+    assert world.start(accepted=("shard-0",)).machines == ("c", "b")
+
+
 def test_a_lost_launcher_learns_from_the_machines(world: World) -> None:
     world.run()
     first = world.start()
