@@ -59,6 +59,14 @@ dead_letter_segments_max: Final = 32  # files; 256 MiB together, then the oldest
 dead_letters_storing_max: Final = 20_000  # waiting for a disk that does not answer; then lost
 dead_letters_write_max: Final = 1_000  # letters written and synced together
 
+# erasures of users: until their receipts are written
+erasure_ask_again_ms: Final = 10_000  # delivery, which may have been away or had a full disk
+erasures_running_max: Final = 10_000  # of one shard; 200 bytes each in every set of snapshots
+journal_age_ms_max: Final = 30 * 86_400_000  # --journal-age-max: a person may not be asked to wait
+journal_age_ms_min: Final = 2_000  # likewise; below, a shard would do nothing else
+renewal_look_seconds: Final = 1.0  # between two looks whether an erasure's files are clean
+user_letters_max: Final = 1_000  # dead letters in one answer of `user show`
+
 # delivery: what waits for the targets of actions
 channel_close_seconds_max: Final = 2.0  # for lines that wait when a channel is closed
 channel_lines_max: Final = 10_000  # lines that wait to be written by one file or log
@@ -222,6 +230,7 @@ quiet_held_max: Final = 100_000  # of one shard; what finds it full is dropped a
 outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
 
 # savepoint: everything at one position, on request
+savepoint_drop_seconds: Final = 2.0  # a pack of a failed one may still be on its way
 savepoint_hold_ms_max: Final = 10_000  # a shard stands still no longer; then the savepoint fails
 savepoint_place_bytes_max: Final = 1_024  # the text of a place
 savepoint_retry_seconds_max: Final = 60.0  # an object store that does not answer

@@ -27,7 +27,7 @@ from augenblick_native.record cimport (
     cell_at, first_cell, free_record, group_data, payload, shrink,
 )
 from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
-from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, Session, User
+from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, KeyGroup, Session, User
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport entry_of, remove_user, user_id
 from augenblick_native.timer cimport disarm
@@ -216,15 +216,16 @@ cdef void emit_window(Machine* machine, const Due* due) noexcept nogil:
     purge_window(machine, rule, due.offset, due.instant_ms)
 
 
-cdef void expire(Machine* machine) noexcept nogil:
-    cdef User* user = machine.keeper.user
-    disarm(machine.keeper.group, user)
-    remove_user(
-        &machine.tables, machine.keeper.group, entry_of(machine.keeper.group, user)
-    )
-    free_record(machine.keeper.arena, user)
-    machine.keeper.user = NULL
+cdef void forget_user(Machine* machine, KeyGroup* group, User* user) noexcept nogil:
+    disarm(group, user)
+    remove_user(&machine.tables, group, entry_of(group, user))
+    free_record(&machine.arena, user)
     machine.users -= 1
+
+
+cdef void expire(Machine* machine) noexcept nogil:
+    forget_user(machine, machine.keeper.group, machine.keeper.user)
+    machine.keeper.user = NULL
     machine.counters[COUNT_USERS_EXPIRED] += 1
 
 

@@ -1,9 +1,10 @@
 # The kernel object: owner of a shard's state.  See kernel.pyx.
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from augenblick_native.buffer cimport Buffer
 from augenblick_native.machine cimport Machine, SlotRule
 from augenblick_native.program cimport Program
+from augenblick_native.state cimport User
 
 
 cdef class Slab:
@@ -26,3 +27,4 @@ cdef class Kernel:
 
     cdef int _make_slots(self) except -1
     cdef Block _end(self, uint32_t events)
+    cdef User* _find(self, uint64_t user_key, const uint8_t[::1] user)

@@ -5,7 +5,7 @@ It reads no clock: each call carries the stream (events with their marks), a bou
 and `now`.
 """
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
@@ -14,6 +14,7 @@ from augenblick_native.batch cimport (
     BROKEN_STREAM, advance_clock, apply_stream, begin_call, note_earliest,
 )
 from augenblick_native.buffer cimport buffer_free
+from augenblick_native.due cimport forget_user
 from augenblick_native.groups cimport free_group
 from augenblick_native.layout cimport is_windowed
 from augenblick_native.machine cimport (
@@ -26,11 +27,14 @@ from augenblick_native.partials cimport TRIGGER_PARTIALS_MAX
 from augenblick_native.msgpack cimport Value
 from augenblick_native.panes cimport METRIC_GROUPS_MAX
 from augenblick_native.pattern cimport ABSENCE_VALUES_MAX, WAITING_MAX
+from augenblick_native.portrait cimport portray
 from augenblick_native.prints cimport PRINTS_MAX
-
 from augenblick_native.record cimport RECORD_BYTES_MAX
 from augenblick_native.snapshot cimport read_snapshot, write_snapshot
-from augenblick_native.state cimport KEY_GROUP_BYTES, KEY_GROUPS, NEVER_MS, NO_TIME_MS, KeyGroup
+from augenblick_native.state cimport (
+    KEY_GROUP_BYTES, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Entry, KeyGroup, User,
+)
+from augenblick_native.table cimport find_user, user_id
 
 cdef extern from "stdlib.h" nogil:
     void* aligned_alloc(size_t, size_t)
@@ -288,6 +292,46 @@ cdef class Kernel:
             raise ValueError(f"key group {key_group}: there are {KEY_GROUPS}")
         free_group(&self.machine, &self.machine.groups[key_group])
         self.machine.earliest[key_group] = NEVER_MS
+
+    def users_with(self, uint64_t user_key):
+        """The ids (bytes) of the users with this key: one, unless two keys happen to be equal."""
+        cdef KeyGroup* group = &self.machine.groups[user_key >> 52]
+        cdef User* user
+        cdef uint32_t index
+        cdef list found = []
+        for index in range(group.mask + 1 if group.entries != NULL else 0):
+            user = group.entries[index].user
+            if user != NULL and user.user_key == user_key:
+                found.append((<const char*>user_id(user))[:user.id_bytes])
+        return found
+
+    def erase_user(self, uint64_t user_key, const uint8_t[::1] user not None):
+        """Forget a user and all timers; nothing comes of it.  False: there is no such user."""
+        cdef uint32_t key_group = <uint32_t>(user_key >> 52)
+        cdef User* found = self._find(user_key, user)
+        if found == NULL:
+            return False
+        forget_user(&self.machine, &self.machine.groups[key_group], found)
+        self.machine.groups[key_group].changed = True
+        note_earliest(&self.machine, key_group)
+        return True
+
+    def show_user(self, uint64_t user_key, const uint8_t[::1] user not None):
+        """All that is held of a user, as portrait.portray gives it; None: there is no such user."""
+        cdef KeyGroup* group = &self.machine.groups[user_key >> 52]
+        cdef User* found = self._find(user_key, user)
+        if found == NULL:
+            return None
+        begin_call(&self.machine, 0)
+        return portray(self.program, &self.machine, self.slots, group, found)
+
+    cdef User* _find(self, uint64_t user_key, const uint8_t[::1] user):
+        cdef KeyGroup* group = &self.machine.groups[user_key >> 52]
+        cdef Entry* entry
+        if not 0 < user.shape[0] <= 0xFFFF:
+            return NULL
+        entry = find_user(group, user_key, &user[0], <uint16_t>user.shape[0])
+        return entry.user if entry != NULL else NULL
 
     def limit_memory(self, int64_t memory_bytes_max):
         """From now on new users are refused once records hold so many bytes; 0: never."""

@@ -11,6 +11,37 @@ cdef enum:
     WAITING_MAX = 256           # events that wait, per user and trigger, DESIGN section 5
     ABSENCE_VALUES_MAX = 1024   # values of `match` with a timer, per user and trigger
 
+# A timer of an absence; the identity and the cause of the step before it follow.
+cdef struct AbsenceHead:
+    int64_t deadline_ms
+    int64_t step_ms
+    uint32_t size
+    uint32_t stamp              # the user's, grows with each arming: the order of equal deadlines
+    uint32_t cause_bytes
+    uint16_t identity_bytes
+    uint16_t identity_parts
+
+# An event that waits; its `match` value, identity and cause follow.
+cdef struct WaitingHead:
+    int64_t time_ms
+    uint32_t size
+    uint32_t mask
+    uint32_t cause_bytes
+    uint16_t group_bytes
+    uint16_t identity_bytes
+    uint8_t identity_parts
+    uint8_t derived
+    uint16_t unused
+    uint32_t unused2
+
+# Head of the waiting cell: how many wait; where in the payload the first and the last lie, and
+# where the last ends.
+cdef struct Queue:
+    uint32_t count
+    uint32_t first_at
+    uint32_t last_at
+    uint32_t end_at
+
 # What the sequence sees of an event at hand.  False: it is no concern of the sequence.
 cdef bint taken_of(
     Machine* machine, const TriggerRule* rule, Event* event, Taken* taken

@@ -26,28 +26,6 @@ from augenblick_native.step cimport MASK_NOT
 from augenblick_native.values cimport has_value, pack_value
 from augenblick_native.window cimport event_group
 
-cdef struct AbsenceHead:
-    int64_t deadline_ms
-    int64_t step_ms
-    uint32_t size
-    uint32_t stamp              # the user's, grows with each arming: the order of equal deadlines
-    uint32_t cause_bytes
-    uint16_t identity_bytes
-    uint16_t identity_parts
-
-cdef struct WaitingHead:
-    int64_t time_ms
-    uint32_t size
-    uint32_t mask
-    uint32_t cause_bytes
-    uint16_t group_bytes
-    uint16_t identity_bytes
-    uint8_t identity_parts
-    uint8_t derived
-    uint16_t unused
-    uint32_t unused2
-
-
 cdef void pack_identity(Buffer* buffer, const Event* event, uint8_t* parts) noexcept nogil:
     if has_value(&event.id):
         pack_value(buffer, &event.id)
@@ -138,15 +116,6 @@ cdef uint32_t cell_for(Machine* machine, uint16_t slot, const Group* group) noex
         machine.keeper.user.stamp += 1
         group_head(cell_at(machine.keeper.user, offset)).touched = machine.keeper.user.stamp
     return offset
-
-
-# Head of the waiting cell: how many wait; where in the payload the first and the last lie, and
-# where the last ends.
-cdef struct Queue:
-    uint32_t count
-    uint32_t first_at
-    uint32_t last_at
-    uint32_t end_at
 
 
 cdef inline Queue* queue_at(Machine* machine, uint32_t offset) noexcept nogil:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
+from augenblick import limits
 from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.config.process import ProcessSettings
 from augenblick.core.coordinator import CoordinatorCore, Layout
 from augenblick.core.effects import (
+    DropSavepoint,
     Effect,
     FinishSavepoint,
     PrepareSavepoint,
@@ -19,7 +21,7 @@ from augenblick.core.effects import (
 from augenblick.durability.cluster_file import Cluster
 from augenblick.durability.formats.savepoint import SavedShard, SavepointFacts
 from augenblick.durability.pseudonym_mark import mark_text
-from augenblick.durability.savepoints import begin_savepoint, finish_savepoint
+from augenblick.durability.savepoints import begin_savepoint, finish_savepoint, remove_savepoint
 from augenblick.errors import AugenblickError
 
 
@@ -86,6 +88,8 @@ class CoordinatorShell(LinkShell):
                 self._starter.start_spare(index, incarnation, host)
             case PrepareSavepoint(name, to):
                 self._begin(self._begin_savepoint(name, to))
+            case DropSavepoint(url, shards):
+                self._begin(self._drop_savepoint(url, shards))
             case FinishSavepoint(name, url, facts):
                 self._begin(self._finish_savepoint(name, url, facts))
             case _:
@@ -132,6 +136,13 @@ class CoordinatorShell(LinkShell):
             LOG.exception("savepoint %s", name)
             failure = f"{type(error).__name__}: {error}"
         self.carry_out(self.core.on_savepoint_finished(name, failure, self.now_ms()))
+
+    async def _drop_savepoint(self, url: str, shards: tuple[str, ...]) -> None:
+        await asyncio.sleep(limits.savepoint_drop_seconds)  # a shard may be writing a pack of it
+        try:
+            await asyncio.to_thread(remove_savepoint, url, shards)
+        except Exception as error:  # a place may be someone else's code
+            LOG.warning("half a savepoint stays at %s: %s", url, error)
 
     def _on_not_started(self, shard: int, incarnation: int, why: str) -> None:
         self.carry_out(self.core.on_shard_not_started(shard, incarnation, why, self.now_ms()))

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from augenblick import limits
-from augenblick.core.effects import StoreDeadLetters
+from augenblick.binding.user_marks import UserMarks
+from augenblick.core.effects import EraseLetters, StoreDeadLetters
+from augenblick.core.erasure import Eraser
 from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.errors import StorageError
 
@@ -19,19 +21,27 @@ class DeadLetterWriter:
     """One thread for one store; what waits meanwhile is written together.
 
     `on_stored(token, stored)` is called on the loop for each write, in order. `error` is why the
-    last one failed, empty if it did not.
+    last one failed, empty if it did not. `on_erased(effect, error)`: as each erasure has ended.
     """
 
-    def __init__(self, store: DeadLetterStore, on_stored: Callable[[int, bool], None]) -> None:
+    def __init__(
+        self,
+        store: DeadLetterStore,
+        on_stored: Callable[[int, bool], None],
+        on_erased: Callable[[EraseLetters, str], None],
+        marks: UserMarks,
+    ) -> None:
         self.error = ""
         self._store = store
         self._on_stored = on_stored
+        self._on_erased = on_erased
+        self._marks = marks
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="dead-letters")
-        self._waiting: deque[StoreDeadLetters] = deque()
+        self._waiting: deque[StoreDeadLetters | EraseLetters] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, write: StoreDeadLetters) -> None:
-        """Let it be written; returns at once."""
+    def add(self, write: StoreDeadLetters | EraseLetters) -> None:
+        """Let it be written, or everything before it rewritten; returns at once."""
         self._waiting.append(write)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -58,9 +68,18 @@ class DeadLetterWriter:
         while self._waiting:
             writes: list[StoreDeadLetters] = []
             letters: list[dict[str, Any]] = []
+            first = self._waiting[0]
+            if isinstance(first, EraseLetters):
+                self._waiting.popleft()
+                await self._erase(first)
+                continue
             while self._waiting and len(letters) < limits.dead_letters_write_max:
-                writes.append(self._waiting.popleft())
-                letters += writes[-1].letters
+                write = self._waiting[0]
+                if isinstance(write, EraseLetters):
+                    break
+                self._waiting.popleft()
+                writes.append(write)
+                letters += write.letters
             try:
                 await loop.run_in_executor(self._executor, self._store.append, letters)
                 self.error = ""
@@ -71,3 +90,13 @@ class DeadLetterWriter:
             stored = not self.error
             for write in writes:
                 self._on_stored(write.token, stored)
+
+    async def _erase(self, erase: EraseLetters) -> None:
+        eraser, error = Eraser(self._marks, erase.facts["user"]), ""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._executor, self._store.rewrite, eraser.letter)
+        except StorageError as failure:
+            error = str(failure)
+            LOG.warning("dead letters still hold an erased user: %s", error)
+        self._on_erased(erase, error)

@@ -11,6 +11,7 @@ from augenblick import limits
 from augenblick.actors.delivery_requests import handle_request
 from augenblick.actors.delivery_runner import DeliveryRunner
 from augenblick.actors.link_shell import LinkShell
+from augenblick.binding.user_marks import UserMarks
 from augenblick.channels import ChannelSettings
 from augenblick.config.process import DeliverySettings, ProcessSettings
 from augenblick.core.effects import Effect, Send
@@ -27,7 +28,7 @@ class DeliveryShell(LinkShell):
         super().__init__(settings, "delivery", "delivery", incarnation)
         self._incarnation = incarnation
         self._delivery = delivery
-        self._runner = DeliveryRunner(self.carry_out_one)
+        self._runner = DeliveryRunner(self.carry_out_one, UserMarks(settings.hash_key))
         self._outcomes: list[Send] = []  # on their way to the senders, together
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -90,6 +91,8 @@ class DeliveryShell(LinkShell):
         elif kind == Kind.DEAD_LETTERS:
             letters = msgpack.unpackb(payload, strict_map_key=False)
             self._runner.on_dead_letters(peer, header["seq"], letters)
+        elif kind == Kind.ERASE:
+            self._runner.on_erase(peer, header)
         elif kind == Kind.REQUEST:
             self._spawn(self._answer(peer, header, bytes(payload)))
         elif kind == Kind.STOP:

@@ -4,10 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from augenblick import limits
+from augenblick.core.erasure import Eraser
 from augenblick.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ async def handle_request(
     GET  /v1/tail?kind=&after=&limit=&wait=    records after a number; waits up to `wait` seconds
     GET  /v1/dead-letters?reason=&limit=       letters, the newest first
     POST /v1/dead-letters/retry                {"ids": [...]} or {"all": true, "reason": "..."}
+    POST /v1/users/show                        {"user": ID}: the user's dead letters
     """
     try:
         parameters = dict(parse_qsl(query, max_num_fields=16))
@@ -34,6 +37,8 @@ async def handle_request(
                 return _json(200, await _list(runner, parameters))
             case "POST", "/v1/dead-letters/retry":
                 return _json(200, await _retry(runner, body))
+            case "POST", "/v1/users/show":
+                return _json(200, await _show_user(runner, body))
             case _, "/v1/tail" | "/v1/dead-letters" | "/v1/dead-letters/retry":
                 return _json(405, {"error": f"{path} does not take {method}"})
         return _json(404, {"error": f"nothing is at {path}"})
@@ -70,6 +75,16 @@ async def _list(runner: "DeliveryRunner", parameters: Mapping[str, str]) -> dict
 
     def read() -> list[dict[str, Any]]:
         return list(runner.store.read(reason=reason, letters_max=limit))
+
+    return {"dead_letters": await asyncio.to_thread(read)}
+
+
+async def _show_user(runner: "DeliveryRunner", body: bytes) -> dict[str, Any]:
+    eraser = Eraser(runner.marks, runner.marks.of(json.loads(body)["user"]))
+
+    def read() -> list[dict[str, Any]]:
+        letters = (one for one in runner.store.read() if eraser.letter(one) is None)
+        return list(islice(letters, limits.user_letters_max))
 
     return {"dead_letters": await asyncio.to_thread(read)}
 

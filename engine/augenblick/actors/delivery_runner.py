@@ -12,14 +12,25 @@ from augenblick import limits
 from augenblick.actors.dead_letter_writer import DeadLetterWriter
 from augenblick.actors.delivery_requests import Response, handle_request
 from augenblick.binding.releases import Arrival, arrivals
+from augenblick.binding.user_marks import UserMarks
 from augenblick.channels import Attempt, Channel, ChannelSettings, make_channel
 from augenblick.core.delivery import DeliveryCore, Outcome
 from augenblick.core.delivery_target import Capacity
-from augenblick.core.effects import Effect, Perform, PerformTogether, StoreDeadLetters, WakeAt
+from augenblick.core.effects import (
+    Effect,
+    EraseLetters,
+    Perform,
+    PerformTogether,
+    Send,
+    StoreDeadLetters,
+    WakeAt,
+)
+from augenblick.core.erasure import Eraser
 from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.durability.formats.sealing import KeyRing
 from augenblick.durability.key_file import DEAD_LETTER_FOLDER
 from augenblick.errors import DeliveryFailed
+from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
 
 LOG = logging.getLogger(__name__)
@@ -35,7 +46,8 @@ class DeliveryRunner:
     core: DeliveryCore
     store: DeadLetterStore
 
-    def __init__(self, carry_out: Callable[[Effect], None]) -> None:
+    def __init__(self, carry_out: Callable[[Effect], None], marks: UserMarks | None = None) -> None:
+        self.marks = marks or UserMarks()
         self.news = asyncio.Event()  # set when the tail has grown
         self._carry_out = carry_out
         self._channels: dict[str, Channel] = {}
@@ -59,7 +71,7 @@ class DeliveryRunner:
         With `keys` dead letters are encrypted.
         """
         self.store = DeadLetterStore(settings.data_dir / DEAD_LETTER_FOLDER, keys=keys)
-        self._writer = DeadLetterWriter(self.store, self._on_stored)
+        self._writer = DeadLetterWriter(self.store, self._on_stored, self._on_erased, self.marks)
         self._writer.prepare()
         self._channels = {
             name: make_channel(action.channel, name, action.parameters, settings)
@@ -109,6 +121,12 @@ class DeliveryRunner:
     def on_dead_letters(self, sender: str, seq: int, letters: Iterable[dict[str, Any]]) -> None:
         """A batch of DEAD_LETTERS from a peer."""
         self.apply(self.core.on_dead_letters(sender, seq, letters, self.now_ms()))
+
+    def on_erase(self, sender: str, facts: dict[str, Any]) -> None:
+        """A shard has erased a user."""
+        self._release()
+        eraser = Eraser(self.marks, facts["user"])
+        self.apply(self.core.on_erase(sender, facts, eraser, self.now_ms()))
 
     def on_peer_lost(self, peer: str) -> None:
         """The connection to a sender broke."""
@@ -162,7 +180,7 @@ class DeliveryRunner:
                     self._begin(number, action, [Attempt(key, packed, attempt)])
                 case PerformTogether(number, action, parts):
                     self._begin(number, action, list(map(Attempt._make, parts)))
-                case StoreDeadLetters():
+                case StoreDeadLetters() | EraseLetters():
                     self._writer.add(effect)
                 case WakeAt(at_ms=at_ms):
                     self._wake_at(at_ms)
@@ -174,6 +192,10 @@ class DeliveryRunner:
 
     def _on_stored(self, token: int, stored: bool) -> None:
         self.apply(self.core.on_dead_letters_stored(token, stored, self.now_ms()))
+
+    def _on_erased(self, effect: EraseLetters, error: str) -> None:
+        if not error:  # else the shard asks again
+            self._carry_out(Send(effect.sender, Kind.LETTERS_ERASED, effect.facts))
 
     def _wake_at(self, at_ms: int) -> None:
         if self._timer is not None:

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 
 from augenblick.actors.audit_notes import note_answer, note_request
 from augenblick.actors.link_shell import LOG, LinkShell
+from augenblick.actors.user_requests import UserRequests
 from augenblick.binding.pseudonyms import Pseudonyms
 from augenblick.binding.scanning import Router
+from augenblick.binding.user_marks import UserMarks
 from augenblick.config.process import GatewaySettings, ProcessSettings
 from augenblick.config.secret import load, pseudonym_key
 from augenblick.core.effects import (
@@ -63,15 +65,18 @@ class GatewayShell(LinkShell):
             catch_up_ms=settings.catch_up_ms,
         )
         address = f"http://{gateway.http}" if gateway.http else ""
+        pseudonyms = Pseudonyms(key) if key is not None else None
         self.core = GatewayCore(
             self.name,
             incarnation,
             router,
             rules,
             address=address,
-            pseudonyms=Pseudonyms(key) if key is not None else None,
+            pseudonyms=pseudonyms,
         )
         self._audit = AuditLog(settings.data)
+        marks = UserMarks(settings.hash_key)
+        self._users = UserRequests(marks, pseudonyms, self.core.shard_of, self._ask)
         self._answers: dict[int, asyncio.Future[Answer]] = {}
         self._controls: dict[int, asyncio.Future[ControlResponse]] = {}
         self._requests = 0
@@ -150,21 +155,24 @@ class GatewayShell(LinkShell):
         """Pass a control request on to who can answer it; what is more than a question is noted
         in the audit log, before and with its outcome.
         """
+        is_coordinators = request.path.startswith(_TO_COORDINATOR)
+        peer = "coordinator" if is_coordinators else "delivery"
         if request.method == "GET":
-            return await self._ask(request)
-        number = await asyncio.to_thread(note_request, self._audit, request)
+            return await self._ask(peer, request)
+        is_user = self._users.is_one(request)
+        noted = self._users.noted(request) if is_user else request
+        number = await asyncio.to_thread(note_request, self._audit, noted)
         status = None
         try:
-            answer = await self._ask(request)
+            asking = self._users.answer(request) if is_user else self._ask(peer, request)
+            answer = await asking
             status = answer.status
         finally:
-            noting = asyncio.to_thread(note_answer, self._audit, request, number, status)
+            noting = asyncio.to_thread(note_answer, self._audit, noted, number, status)
             await asyncio.shield(noting)
         return answer
 
-    async def _ask(self, request: ControlRequest) -> ControlResponse:
-        is_coordinators = request.path.startswith(_TO_COORDINATOR)
-        peer = "coordinator" if is_coordinators else "delivery"
+    async def _ask(self, peer: str, request: ControlRequest) -> ControlResponse:
         self._requests += 1
         number = self._requests
         header = {

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from asyncio import Future
 from dataclasses import replace
 
 from augenblick import limits
 from augenblick.actors.link_shell import LOG, LinkShell
 from augenblick.actors.pulse import Pulse
+from augenblick.actors.shard_renewal import ShardRenewal
 from augenblick.actors.shard_saver import ShardSaver
 from augenblick.actors.shard_storage import ShardStorage
+from augenblick.binding.user_marks import UserMarks
 from augenblick.config.process import ProcessSettings
-from augenblick.core.effects import Confirm, DropSave, Effect, Save, Snapshot
+from augenblick.core.effects import (
+    Confirm,
+    DropSave,
+    Effect,
+    IssueReceipt,
+    Save,
+    ShowReceipts,
+    Snapshot,
+)
 from augenblick.core.poison import GuardedKernel, Suspects
 from augenblick.core.routing import even_ranges, shard_name
 from augenblick.core.shard import ShardCore
@@ -50,7 +61,8 @@ class ShardShell(LinkShell):
         directory = settings.data / name
         self._lock = lock or DirectoryLock(directory)
         if lock is None:
-            self._lock.take_over()
+            self._lock.take_over()  # perhaps from a spare that began after this was asked for
+            incarnation = max(incarnation, int(time.time() * 1000))
         join(directory, Cluster(settings.cluster_id, settings.hash_key))
         identity = ShardIdentity(
             settings.cluster_id,
@@ -94,7 +106,9 @@ class ShardShell(LinkShell):
             incarnation=incarnation,
             epoch=epoch,
             is_start=is_start and not settings.is_event_clock,
+            marks=UserMarks(settings.hash_key),
         )
+        self._renewal = self._make_renewal()
 
     async def start(self) -> None:
         """Recover, then listen and report for duty; the coordinator hears how far it is."""
@@ -126,6 +140,8 @@ class ShardShell(LinkShell):
         if self._storage is not None:
             self._storage.tick()
             self.core.storage = {**self._storage.status(), "poison": self._suspects.status()}
+        if self.core.replay is None:
+            self._renewal.tick()
         super().tick()
 
     def append(self, token: int, parts: tuple[bytes | memoryview, ...]) -> None:
@@ -133,12 +149,16 @@ class ShardShell(LinkShell):
         self._store.append(token, parts, self._on_appended)
 
     def carry_out_one(self, effect: Effect) -> None:
-        """Snapshots, savepoints; the rest is common."""
+        """Snapshots, savepoints, receipts; the rest is common."""
         match effect:
             case Snapshot(unit, data) if self._storage is not None:
                 self._storage.keep(unit, data)
             case Confirm(unit) if self._storage is not None:
                 self._storage.keep(unit, None)
+            case IssueReceipt():
+                self._renewal.issue(effect)
+            case ShowReceipts():
+                self._renewal.show(effect)
             case Save():
                 self._saver.save(effect)
             case DropSave(name):
@@ -146,9 +166,16 @@ class ShardShell(LinkShell):
             case _:
                 super().carry_out_one(effect)
 
+    def _make_renewal(self) -> ShardRenewal:
+        what = (self.settings, self._directory, self.core, self._storage)
+        return ShardRenewal(*what, carry_out=self.carry_out, now_ms=self.now_ms)
+
     def _beware(self, applying: Applying) -> Suspects:
         """Learn from what the owners before died of."""
         suspects = Suspects(applying.load())
+        if applying.excuse:
+            text = "%s: the last owner ended while it applied events, but %s: not counted"
+            LOG.warning(text, self.name, applying.excuse)
         if applying.died_at is not None:
             suspects.on_death(*applying.died_at, limits.poison_deaths_max)
             applying.save(suspects.plain())

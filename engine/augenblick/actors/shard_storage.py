@@ -59,6 +59,7 @@ class ShardStorage:
         self._written_at = self._loop.time()
         self._appended_at = self._loop.time()
         self._is_full = False
+        self._is_writing = False
         self._recovered_share = 0.0
         self._recovery: dict[str, Any] = {}
         self._on_written: Callable[[], None] = _ignore
@@ -67,6 +68,21 @@ class ShardStorage:
     def positions(self) -> Mapping[int, int]:
         """Where the units in the checkpoint stand."""
         return self._checkpoint.positions
+
+    @property
+    def position(self) -> int:
+        """Where the journal ends."""
+        return self._journal.position
+
+    @property
+    def tail(self) -> int:
+        """Below it nobody reads the journal."""
+        return self._set.tail
+
+    @property
+    def is_writing(self) -> bool:
+        """Is the checkpoint being written to?"""
+        return self._is_writing
 
     async def recover(self, replay: ShardReplay, on_turn: Callable[[], None]) -> None:
         """Bring a core to the journal's end; the loop gets its turn in between, after `on_turn`."""
@@ -120,9 +136,35 @@ class ShardStorage:
             return
         if self._loop.time() - self._appended_at > limits.journal_quiet_seconds:
             self._committer.settle()
-        if self._set.is_ready:
+        if self._set.is_ready and not self._is_writing:
             self._set.hand_over()
             self._write()
+
+    def renew(self) -> None:
+        """Let the journal go on in a new segment, even if nothing comes."""
+        assert self._committer is not None
+        self._committer.renew()
+
+    def clean(self, groups: Sequence[int], on_cleaned: Callable[[dict[int, int]], None]) -> None:
+        """Remove from the files what newer snapshots have taken the place of; then say from which
+        journal position on there is anything of these key groups (nothing, if that failed).
+        """
+
+        def work() -> dict[int, int]:
+            self._set.renew()
+            return {group: self._set.oldest(group) for group in groups}
+
+        def on_done(future: asyncio.Future[dict[int, int]]) -> None:
+            self._is_writing = False
+            try:
+                found = future.result()
+            except StorageFull as error:
+                LOG.warning("old files stay: %s", error)
+                found = {}
+            on_cleaned(found)
+
+        self._is_writing = True
+        self._loop.run_in_executor(self._writer, work).add_done_callback(on_done)
 
     def status(self) -> dict[str, Any]:
         """For `status`, plain values; bytes of the journal, seconds."""
@@ -148,6 +190,7 @@ class ShardStorage:
     # ---- inside ------------------------------------------------------------------------------
 
     def _write(self) -> None:
+        self._is_writing = True
         future = self._loop.run_in_executor(self._writer, self._set.write)
         future.add_done_callback(self._on_set)
 
@@ -158,6 +201,7 @@ class ShardStorage:
             LOG.warning("no checkpoint: %s", error)
             self._loop.call_later(limits.checkpoint_retry_seconds, self._write)
             return
+        self._is_writing = False
         self._written_at = self._loop.time()
         self._on_written()
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from augenblick.binding import blocks
+from augenblick.binding.portrait import portrait
 from augenblick.binding.records import RecordMaker, dead_letter
 from augenblick.binding.releases import Record, Release, unpack
 from augenblick.plan.program import Program
@@ -139,6 +140,19 @@ class Kernel:
     def drop(self, key_group: int) -> None:
         """Forget a key group."""
         self._native.drop(key_group)
+
+    def users_with(self, user_key: int) -> list[str]:
+        """The ids of the users with this key: one, unless two keys happen to be equal."""
+        return [one.decode("utf-8", "surrogatepass") for one in self._native.users_with(user_key)]
+
+    def erase_user(self, user_key: int, user: str) -> bool:
+        """Forget a user, with all timers; nothing comes of it. False: there is no such user."""
+        return self._native.erase_user(user_key, user.encode("utf-8", "surrogatepass"))
+
+    def show_user(self, user_key: int, user: str) -> dict[str, Any] | None:
+        """All that is held of a user (see `binding.portrait`); None: there is no such user."""
+        raw = self._native.show_user(user_key, user.encode("utf-8", "surrogatepass"))
+        return None if raw is None else portrait(raw)
 
     @property
     def needs_memory(self) -> bool:

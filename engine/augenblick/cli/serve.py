@@ -162,6 +162,14 @@ def serve(
             " checkpoints and a longer recovery.",
         ),
     ] = limits.checkpoint_replay_events_max,
+    journal_age_max: Annotated[
+        str,
+        typer.Option(
+            envvar="AUGENBLICK_JOURNAL_AGE_MAX",
+            help="Journals and checkpoints are renewed so often that nothing superseded in them is"
+            " older, and an erased user is gone from them by then.",
+        ),
+    ] = "24h",
     pseudonym_key_file: Annotated[
         Path | None,
         typer.Option(
@@ -244,6 +252,7 @@ def serve(
         pseudonym_key_file=pseudonym_key_file,
         catch_up=catch_up,
         replay_max=replay_max,
+        journal_age_max=journal_age_max,
         from_savepoint=absolute_place(from_savepoint) if from_savepoint else None,
         savepoint_allow=tuple(map(absolute_place, savepoint_allow or ())),
     )

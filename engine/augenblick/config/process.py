@@ -47,6 +47,7 @@ class ProcessSettings:
     catch_up_ms: int = 0
     spares: int = 0
     savepoint_allow: tuple[str, ...] = ()
+    journal_age_ms_max: int = 86_400_000
     directories: tuple[str, ...] = ()
     replay_max: int = limits.checkpoint_replay_events_max
 

@@ -52,6 +52,7 @@ class ServeOptions:
     from_savepoint: str | None = None
     savepoint_allow: tuple[str, ...] = ()
     replay_max: int = limits.checkpoint_replay_events_max
+    journal_age_max: str = "24h"
 
     def check(self) -> None:
         """Raise UsageError for the first flag that cannot be meant."""
@@ -74,6 +75,12 @@ class ServeOptions:
         low, high = limits.checkpoint_replay_low, limits.checkpoint_replay_high
         if not low <= self.replay_max <= high:
             raise UsageError(f"--replay-max is {low:,} to {high:,} events, not {self.replay_max:,}")
+        try:
+            age_ms = self.journal_age_ms_max
+        except ValueError as error:
+            raise UsageError(f"--journal-age-max: {error}") from None
+        if not limits.journal_age_ms_min <= age_ms <= limits.journal_age_ms_max:
+            raise UsageError(f"--journal-age-max is 2s to 30d, not {self.journal_age_max}")
         if self.from_savepoint is not None and self.store == "none":
             raise UsageError("--from fills a directory that is kept: not with --durability none")
         if self.from_savepoint is not None and self.ray is not None:
@@ -117,6 +124,13 @@ class ServeOptions:
     def catch_up_ms(self) -> int:
         """How long the clock stands after a start; raises ValueError for what is no duration."""
         return parse_duration(self.catch_up)
+
+    @property
+    def journal_age_ms_max(self) -> int:
+        """How old anything in a shard's files may be that is superseded; raises ValueError for what
+        is no duration.
+        """
+        return parse_duration(self.journal_age_max)
 
     @property
     def spares_kept(self) -> int:

@@ -94,10 +94,9 @@ class CoordinatorCore:
         """A member has gone; a shard is replaced if it does not come back at once."""
         self._stop_asked_by.discard(peer)
         self._launchers.discard(peer)
-        self._savepoints.on_lost(peer)
+        effects = self._savepoints.on_lost(peer)
         if not self._members.on_lost(peer, now_ms):
-            return []
-        effects: list[Effect] = []
+            return effects
         if self._stop is None:
             effects.append(self._log("warning", f"{peer} has gone", now_ms))
         return [*effects, *self._go_on_stopping(peer, now_ms)]

@@ -1,7 +1,8 @@
 """The coordinator's part of a savepoint: ask every shard, and finish when all parts are durable.
 
-One at a time. It is held in memory only: a coordinator that dies leaves a folder without its last
-file, which nobody takes for a savepoint.
+One at a time. When one part fails, all shards are told and the folder is removed. It is held in
+memory only: a coordinator that dies leaves a folder without its last file, which nobody takes for a
+savepoint.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from augenblick import limits
 from augenblick.core.coordinator_members import Members
-from augenblick.core.effects import Effect, FinishSavepoint, PrepareSavepoint, Send
+from augenblick.core.effects import DropSavepoint, Effect, FinishSavepoint, PrepareSavepoint, Send
 from augenblick.link.messages import Kind
 
 SAVEPOINTS_PATH: Final = "/v1/savepoints"
@@ -119,7 +120,7 @@ class Savepoints:
         latest = self._running(name)
         if latest is None:
             return []
-        latest.url = url
+        latest.url = "" if error else url
         table = self._members.table
         away = [one.name for one in self._members.of_role("shard") if not one.is_up]
         if error or table is None or away:
@@ -172,8 +173,14 @@ class Savepoints:
         return latest if latest is not None and latest.name == name and latest.is_running else None
 
     def _fail(self, savepoint: Savepoint, error: str) -> list[Effect]:
+        """Whoever still holds for it goes on, and what is written of it is removed."""
         savepoint.state, savepoint.error = FAILED, error
-        return []
+        effects: list[Effect] = [
+            Send(peer, Kind.SAVEPOINT_DROPPED, {"name": savepoint.name}) for peer in savepoint.parts
+        ]
+        if savepoint.url:
+            effects.append(DropSavepoint(savepoint.url, tuple(savepoint.parts)))
+        return effects
 
 
 def savepoint_request(body: bytes | memoryview) -> tuple[str, bool] | None:

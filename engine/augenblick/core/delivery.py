@@ -14,7 +14,6 @@ Driven by a shell (`actors.delivery_runner`, or the simulation). Guarantees:
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
 from operator import attrgetter
@@ -27,14 +26,17 @@ from augenblick.core.delivery_records import action_letter, settled_mark
 from augenblick.core.delivery_retry import RetryPolicy
 from augenblick.core.delivery_tail import Tail
 from augenblick.core.delivery_target import Capacity, Delivery, Parcel, Target
+from augenblick.core.delivery_turn import Turn, Write
 from augenblick.core.effects import (
     Effect,
+    EraseLetters,
     Perform,
     PerformTogether,
     Send,
     StoreDeadLetters,
     WakeAt,
 )
+from augenblick.core.erasure import Eraser
 from augenblick.errors import DeliveryFailed
 from augenblick.link.messages import Kind
 
@@ -79,7 +81,7 @@ class DeliveryCore:
         self._parcels: dict[str, Parcel] = {}
         self._finished: OrderedDict[str, str] = OrderedDict()
         self._performing: dict[int, list[Delivery]] = {}  # by the number of an attempt's first
-        self._storing: dict[int, _Write] = {}
+        self._storing: dict[int, Write] = {}
         self._storing_letters = 0
         self._retrying: set[str] = set()
         self._last_delivery = 0
@@ -115,7 +117,7 @@ class DeliveryCore:
         self, batches: Iterable[tuple[str, int, Iterable[Arrival], float]], now_ms: float
     ) -> list[Effect]:
         """Batches of records (sender, its number, items, arrival in ms), in order of arrival."""
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         accepted: dict[str, list[Delivery]] = {}
         for sender, seq, items, arrival_ms in batches:
             self._take_in(sender, seq, items, arrival_ms, accepted, turn)
@@ -125,7 +127,7 @@ class DeliveryCore:
 
     def on_performed(self, outcomes: Iterable[tuple[int, Outcome]], now_ms: float) -> list[Effect]:
         """Attempts that ended: (delivery of the effect, the outcome, or one for each record)."""
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         for number, outcome in outcomes:
             deliveries = self._performing.pop(number, None)
             if deliveries is None:  # it was given up when the engine stopped
@@ -153,7 +155,7 @@ class DeliveryCore:
 
         A batch that is sent again, because the answer was lost, is stored again.
         """
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         kept = tuple(letters)
         for letter in kept:
             self._counters.add_letter(str(letter.get("reason", "")))
@@ -163,7 +165,7 @@ class DeliveryCore:
 
     def on_dead_letters_stored(self, token: int, stored: bool, now_ms: float) -> list[Effect]:
         """The answer to StoreDeadLetters; letters not stored are counted as lost."""
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         write = self._storing.pop(token)
         self._storing_letters -= write.letters
         self._end_write(write, stored, turn)
@@ -179,7 +181,7 @@ class DeliveryCore:
         for write in self._storing.values():
             if write.answer is not None and write.answer[0] == peer:
                 write.answer = None
-        return self._end(_Turn(now_ms))
+        return self._end(Turn(now_ms))
 
     def on_retry(
         self, letters: Iterable[dict[str, Any]], now_ms: float
@@ -189,7 +191,7 @@ class DeliveryCore:
         Returns the effects, how many were taken, and why the others were not, by letter id. The
         letter leaves the list when its new delivery has come to an end, well or as a new letter.
         """
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         taken = 0
         refused: dict[str, str] = {}
         for letter in letters:
@@ -212,9 +214,24 @@ class DeliveryCore:
                 taken += 1
         return self._end(turn), taken, refused
 
+    def on_erase(
+        self, sender: str, facts: dict[str, Any], eraser: Eraser, now_ms: float
+    ) -> list[Effect]:
+        """A shard has erased a user: nothing more is attempted and no dead letter of it made."""
+        for target in self._targets.values():
+            for one in target.drop(lambda one: eraser.is_packed(one.packed)):
+                self._parcels.pop(one.key, None)
+                self._retrying.discard(one.retry_of)
+        for delivery in [one for together in self._performing.values() for one in together]:
+            if eraser.is_packed(delivery.packed):
+                self._parcels.pop(delivery.key, None)
+                delivery.parcel, delivery.is_erased = None, True
+        self.tail.rewrite(eraser.record)
+        return [EraseLetters(sender, facts), *self._end(Turn(now_ms))]
+
     def on_tick(self, now_ms: float) -> list[Effect]:
         """Time has passed: start what is due. Called at the instant of WakeAt, or more often."""
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         self._wake_ms = None
         turn.touched.update(dict.fromkeys(self._targets))
         return self._end(turn)
@@ -224,10 +241,11 @@ class DeliveryCore:
 
         Called when the time for draining is over; results of attempts that come later are ignored.
         """
-        turn = _Turn(now_ms)
+        turn = Turn(now_ms)
         self._is_stopped = True
         left = [delivery for target in self._targets.values() for delivery in target.clear()]
-        left += [one for deliveries in self._performing.values() for one in deliveries]
+        performing = (one for together in self._performing.values() for one in together)
+        left += [one for one in performing if not one.is_erased]
         self._performing.clear()
         for delivery in sorted(left, key=lambda one: one.number):
             self._give_up(
@@ -254,7 +272,7 @@ class DeliveryCore:
         items: Iterable[Arrival],
         arrival_ms: float,
         accepted: dict[str, list[Delivery]],
-        turn: "_Turn",
+        turn: Turn,
     ) -> None:
         """Note the records of a batch that are new here, with their deliveries by action."""
         counted: dict[tuple[str, str, bool], int] = {}
@@ -293,7 +311,7 @@ class DeliveryCore:
         self._last_delivery += 1
         return Delivery(self._last_delivery, key, action, packed, now_ms, now_ms, parcel)
 
-    def _accept(self, action: str, deliveries: list[Delivery], turn: "_Turn") -> None:
+    def _accept(self, action: str, deliveries: list[Delivery], turn: Turn) -> None:
         target = self._targets.get(action)
         if target is None:
             for delivery in deliveries:
@@ -311,13 +329,13 @@ class DeliveryCore:
                         self._start_due(action, turn)
                     self._make_room(target.add(delivery), turn)
 
-    def _make_room(self, oldest: Delivery | None, turn: "_Turn") -> None:
+    def _make_room(self, oldest: Delivery | None, turn: Turn) -> None:
         if oldest is not None:
             self._give_up(
                 oldest, "outbox_full", oldest.last_error or "its target is too slow", turn
             )
 
-    def _on_accepted(self, action: str, deliveries: list[Delivery], turn: "_Turn") -> None:
+    def _on_accepted(self, action: str, deliveries: list[Delivery], turn: Turn) -> None:
         counters = self._actions[action]
         counters.delivered += len(deliveries)
         for received_ms, together in groupby(deliveries, key=_RECEIVED_MS):
@@ -326,11 +344,13 @@ class DeliveryCore:
                 self._settle(delivery, DELIVERED, turn)
             counters.latency_us.add(int((turn.now_ms - received_ms) * 1000), len(settled))
 
-    def _on_failed(self, delivery: Delivery, failure: DeliveryFailed, turn: "_Turn") -> None:
+    def _on_failed(self, delivery: Delivery, failure: DeliveryFailed, turn: Turn) -> None:
         target = self._targets[delivery.action]
         counters = self._actions[delivery.action]
         counters.failed += 1
         counters.last_error = delivery.last_error = str(failure)
+        if delivery.is_erased:
+            return
         pause_ms = self._policy.pause_ms(failure)
         target.paused_until_ms = max(
             target.paused_until_ms, turn.now_ms + pause_ms if pause_ms else 0
@@ -350,7 +370,7 @@ class DeliveryCore:
             delivery.due_ms = due_ms
             self._make_room(target.add(delivery), turn)
 
-    def _give_up(self, delivery: Delivery, reason: str, detail: str, turn: "_Turn") -> None:
+    def _give_up(self, delivery: Delivery, reason: str, detail: str, turn: Turn) -> None:
         letter = action_letter(
             unpack(delivery.packed),
             key=delivery.key,
@@ -367,7 +387,7 @@ class DeliveryCore:
         turn.letters.append(letter)
         turn.given_up.append(delivery)
 
-    def _settle(self, delivery: Delivery, outcome: str, turn: "_Turn") -> None:
+    def _settle(self, delivery: Delivery, outcome: str, turn: Turn) -> None:
         if delivery.retry_of and outcome != LOST:
             turn.letters.append(settled_mark(delivery.retry_of, turn.now_ms))
         parcel = delivery.parcel
@@ -381,7 +401,7 @@ class DeliveryCore:
             del self._parcels[parcel.key]
             self._finish(parcel, turn)
 
-    def _finish(self, parcel: Parcel, turn: "_Turn") -> None:
+    def _finish(self, parcel: Parcel, turn: Turn) -> None:
         outcome = self._finished[parcel.key] = parcel.outcome
         if len(self._finished) > limits.delivery_finished_keys_max:
             self._finished.popitem(last=False)
@@ -393,10 +413,10 @@ class DeliveryCore:
         letters: tuple[dict[str, Any], ...],
         deliveries: list[Delivery],
         answer: tuple[str, int] | None,
-        turn: "_Turn",
+        turn: Turn,
     ) -> None:
         count = sum(letter.get("kind") == "dead_letter" for letter in letters)
-        write = _Write(count, deliveries, answer)
+        write = Write(count, deliveries, answer)
         if count and self._storing_letters + count > limits.dead_letters_storing_max:
             self._end_write(write, False, turn)
             return
@@ -405,7 +425,7 @@ class DeliveryCore:
         self._storing_letters += count
         turn.effects.append(StoreDeadLetters(self._last_token, letters))
 
-    def _end_write(self, write: "_Write", stored: bool, turn: "_Turn") -> None:
+    def _end_write(self, write: Write, stored: bool, turn: Turn) -> None:
         if stored:
             self._counters.letters_stored += write.letters
         else:
@@ -416,7 +436,7 @@ class DeliveryCore:
             sender, seq = write.answer
             turn.effects.append(Send(sender, Kind.DEAD_LETTERS_DONE, {"seq": seq}))
 
-    def _end(self, turn: "_Turn") -> list[Effect]:
+    def _end(self, turn: Turn) -> list[Effect]:
         """Start what the turn made possible, and hand out everything that came of it."""
         if turn.letters:
             self._store(tuple(turn.letters), turn.given_up, None, turn)
@@ -431,7 +451,7 @@ class DeliveryCore:
                 turn.effects.append(Send(sender, Kind.RECORDS_DONE, header))
         return turn.effects
 
-    def _start_due(self, action: str, turn: "_Turn") -> None:
+    def _start_due(self, action: str, turn: Turn) -> None:
         target = self._targets[action]
         while deliveries := target.begin(turn.now_ms):
             for delivery in deliveries:
@@ -446,34 +466,9 @@ class DeliveryCore:
                 parts = tuple([(one.key, one.packed, one.attempts) for one in deliveries])
                 turn.effects.append(PerformTogether(first.number, action, parts))
 
-    def _arm(self, turn: "_Turn") -> None:
+    def _arm(self, turn: Turn) -> None:
         wakes = [target.wake_ms() for target in self._targets.values()]
         earliest = min((wake for wake in wakes if wake is not None), default=None)
         if earliest is not None and earliest != self._wake_ms:
             turn.effects.append(WakeAt(ceil(earliest)))
         self._wake_ms = earliest
-
-
-@dataclass(slots=True)
-class _Write:
-    """Dead letters on their way to disk: how many, whose final outcome they are, who is to hear."""
-
-    letters: int
-    deliveries: list[Delivery]
-    answer: tuple[str, int] | None
-
-
-class _Turn:
-    """What one stimulus has led to so far."""
-
-    def __init__(self, now_ms: float) -> None:
-        self.now_ms = now_ms
-        self.effects: list[Effect] = []
-        self.touched: dict[str, None] = {}  # actions, in order
-        self.letters: list[dict[str, Any]] = []
-        self.given_up: list[Delivery] = []
-        self.outcomes: dict[tuple[str, int], list[tuple[int, str]]] = {}
-
-    def settled(self, sender: str, seq: int, index: int, outcome: str) -> None:
-        """Note that a record of a sender's batch is final."""
-        self.outcomes.setdefault((sender, seq), []).append((index, outcome))

@@ -1,6 +1,7 @@
 """The latest records as they left, numbered, for `tail`."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from augenblick import limits
@@ -31,6 +32,13 @@ class Tail:
         if len(ring) == self._records_max:
             self._dropped[kind] = ring[0][0]
         ring.append((self.last_number, record))
+
+    def rewrite(self, rewrite: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
+        """Put what this makes of a record in its place; None: it goes."""
+        for kind, ring in self._rings.items():
+            made = ((number, rewrite(_plain(record))) for number, record in ring)
+            kept = [(number, record) for number, record in made if record is not None]
+            self._rings[kind] = deque(kept, maxlen=self._records_max)
 
     def after(
         self, number: int, kind: str | None, records_max: int

@@ -4,6 +4,7 @@ An attempt carries as many records as its target takes: what is due when it begi
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -29,7 +30,8 @@ class Delivery:
     """One record for one action, from its arrival to its final outcome; the record stays packed.
 
     `number` rises with arrival. `retry_of` is the id of the dead letter that a person asked to
-    deliver again; such a delivery has no parcel, since nobody waits for it.
+    deliver again; such a delivery has no parcel, since nobody waits for it. `is_erased`: its user
+    was erased while it was attempted; no attempt and no dead letter follows.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Delivery:
     retry_of: str = ""
     attempts: int = 0
     last_error: str = ""
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,14 @@ class Target:
         else:
             return None
         return max(due_ms, self.paused_until_ms, self.next_begin_ms)
+
+    def drop(self, is_gone: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take out what is to go of all that waits."""
+        gone = [one for one in (*self._line, *self._again.values()) if is_gone(one)]
+        for delivery in gone:
+            if self._again.pop(delivery.number, None) is None:
+                self._line.remove(delivery)
+        return gone
 
     def clear(self) -> list[Delivery]:
         """Take out everything that waits, in order of arrival."""

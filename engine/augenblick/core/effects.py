@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from augenblick.core.erasure import Erasure
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -108,6 +110,37 @@ class DropSave:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueReceipt:
+    """Sign and write the receipt of an erasure, then call `on_receipt(erasure, now_ms)` (shard
+    only). One that is there already stays.
+    """
+
+    erasure: Erasure
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReceipts:
+    """Answer a control request with the receipts of the user with this mark; `running`: erasures
+    that have none yet (shard only).
+    """
+
+    peer: str
+    request: int
+    user: str
+    running: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EraseLetters:
+    """Rewrite the dead-letter files without the user with this mark, behind all writes asked for
+    before, then call `on_letters_erased(sender, erased, error, now_ms)` (delivery only).
+    """
+
+    sender: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareSavepoint:
     """Make a folder `name` in the place `to` ("": the data directory's own), if the operator allows
     that; then call `on_savepoint_prepared(name, url, error, now_ms)` (coordinator only).
@@ -126,6 +159,16 @@ class FinishSavepoint:
     name: str
     url: str
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DropSavepoint:
+    """A savepoint has failed: remove what its shards have written to its folder (coordinator
+    only).
+    """
+
+    url: str
+    shards: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,8 +332,12 @@ Effect = (
     | Confirm
     | Save
     | DropSave
+    | IssueReceipt
+    | ShowReceipts
+    | EraseLetters
     | PrepareSavepoint
     | FinishSavepoint
+    | DropSavepoint
     | WriteClient
     | Answer
     | PauseReading

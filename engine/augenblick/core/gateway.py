@@ -207,6 +207,11 @@ class GatewayCore:
             shard.is_up = False
         return []
 
+    def shard_of(self, key_group: int) -> str | None:
+        """The owner of a key group by the latest table; None: there is no table yet."""
+        routes = self._table.shards if self._table is not None else ()
+        return next((one.name for one in routes if one.first <= key_group <= one.last), None)
+
     def on_message(
         self,
         peer: str,

@@ -9,7 +9,7 @@ journal; on the event clock once the watermark is past their end, as for every t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -66,6 +66,11 @@ class LeavingPolicies:
         """Firings held."""
         return len(self._held)
 
+    @property
+    def held(self) -> list[Release]:
+        """The firings held."""
+        return [one for _, one in self._held.values()]
+
     def sift(self, releases: Iterable[Release]) -> list[Release]:
         """Those that leave now."""
         if not self._rules:
@@ -112,6 +117,10 @@ class LeavingPolicies:
             for key in keys:
                 self._held.pop(key, None)
             self._note_next()
+
+    def erase(self, is_gone: Callable[[Release], bool]) -> None:
+        """Hold no more of these."""
+        self.forget([key for key, (_, one) in self._held.items() if is_gone(one)])
 
     def snapshot(self) -> list[Any]:
         """What is held: (end of the quiet hours, release)."""

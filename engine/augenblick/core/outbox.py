@@ -8,7 +8,7 @@ incarnation can never be taken for one to this.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -126,6 +126,26 @@ class Outbox:
             Send(self._peer, self._kind, waiting.header, waiting.payload)
             for waiting in self._waiting.values()
         ]
+
+    def rewrite(self, rewrite: Callable[[Any], Any | None]) -> None:
+        """Put what this makes of an item in its place; None: it does not wait any more, and its
+        bytes are gone. Places stay, so that answers on their way keep their meaning.
+        """
+        for seq, waiting in list(self._waiting.items()):
+            items = unpack(waiting.payload)
+            made = [None if one is None else rewrite(one) for one in items]
+            if all(new is old for new, old in zip(made, items, strict=True)):
+                continue
+            made = [one if index in waiting.open else None for index, one in enumerate(made)]
+            gone = {index for index in waiting.open if made[index] is None}
+            waiting.open -= gone
+            self.items -= len(gone)
+            self._bytes -= len(waiting.payload)
+            waiting.payload = pack(made)
+            self._bytes += len(waiting.payload)
+            if not waiting.open:
+                self._bytes -= len(waiting.payload)
+                del self._waiting[seq]
 
     def _shorten(self, waiting: _Waiting) -> None:
         items = unpack(waiting.payload)

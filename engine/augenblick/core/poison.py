@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from augenblick.binding.kernel import Kernel, Outputs
@@ -104,11 +105,13 @@ class GuardedKernel(Kernel):
             for index, piece in pieces(bytes(stream)):
                 self._note.set(key, index)
                 is_aside = index in aside
-                out = super().apply(unreadable(piece) if is_aside else piece, *call)
+                with self._blameless():
+                    out = super().apply(unreadable(piece) if is_aside else piece, *call)
                 _join(made, out, is_aside=is_aside)
         else:
             self._note.set(key, WHOLE)
-            made = super().apply(stream, *call)
+            with self._blameless():
+                made = super().apply(stream, *call)
         self._note.clear()
         return made
 
@@ -128,11 +131,22 @@ class GuardedKernel(Kernel):
             aside = self._suspects.aside(key)
             for index, piece in pieces(bytes(stream)):
                 self._note.set(key, index)
-                super().apply_some(unreadable(piece) if index in aside else piece, *call)
+                with self._blameless():
+                    super().apply_some(unreadable(piece) if index in aside else piece, *call)
         else:
             self._note.set(key, WHOLE)
-            super().apply_some(stream, *call)
+            with self._blameless():
+                super().apply_some(stream, *call)
         self._note.clear()
+
+    @contextmanager
+    def _blameless(self) -> Iterator[None]:
+        """Memory that ran out ends the process too, and is no event's fault."""
+        try:
+            yield
+        except MemoryError:
+            self._note.clear()
+            raise
 
 
 def key_of(stream: bytes | memoryview, gateway: int, incarnation: int) -> bytes:
@@ -141,8 +155,8 @@ def key_of(stream: bytes | memoryview, gateway: int, incarnation: int) -> bytes:
 
 
 def pieces(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """(number, stream) of each event alone, behind the marks that stand before it; in the end
-    (WHOLE, stream) of the marks behind the last.
+    """(number, stream) of each event alone, behind the mark that holds for it; before it, and
+    behind the last, (WHOLE, stream) of the marks alone: what time makes happen is no event's fault.
     """
     mark = b""
     marks: list[bytes] = []
@@ -155,7 +169,9 @@ def pieces(stream: bytes) -> Iterator[tuple[int, bytes]]:
             at += _MARK_bytes
             continue
         after = at + _EVENT_bytes + size
-        yield index, b"".join(marks or [mark]) + stream[at:after]
+        if marks:
+            yield WHOLE, b"".join(marks)
+        yield index, mark + stream[at:after]
         at, index, marks = after, index + 1, []
     if marks:
         yield WHOLE, b"".join(marks)

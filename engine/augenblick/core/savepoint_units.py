@@ -8,11 +8,13 @@ is the latest of all, as every shard of an engine hears it from the same gateway
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import msgpack
 
 from augenblick.binding.kernel import Outputs
+from augenblick.core.erasure import from_plain
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import unpack_open
 from augenblick.core.shard_state import FORMAT, decode_state, plain_pane
@@ -21,7 +23,7 @@ from augenblick.errors import StorageError
 KNOWN: Final = frozenset(
     (
         *("format", "plan", "clock_ms", "gateways", "clocks", "late", "panes", "actors", "quiet"),
-        *("records", "letters", "letters_made", "held"),
+        *("records", "letters", "letters_made", "held", "erasures"),
     )
 )
 Range = tuple[int, int]
@@ -67,6 +69,9 @@ def split_units(
         for name, _, fired in content["actors"]:
             for one in fired:
                 of_user(one[0], unit.first).fired.setdefault(name, []).append(one)
+        for plain in content["erasures"]:
+            erasure = replace(from_plain(plain), position=0)  # nothing is older in a new directory
+            parts[owners[erasure.key_group]].erasures.append(erasure.plain())
     shared = _shared(contents)
     return [part.encode(shared) for part in parts]
 
@@ -81,6 +86,7 @@ class _Part:
         self.rows: list[Any] = []
         self.batches: dict[str, list[list[Any]]] = {}
         self.fired: dict[str, list[Any]] = {}
+        self.erasures: list[Any] = []
 
     def encode(self, shared: dict[str, Any]) -> bytes:
         names = sorted({*self.batches, *self.fired})
@@ -94,6 +100,7 @@ class _Part:
             "records": _open(self.records),
             "letters": _open(self.letters),
             "held": [],
+            "erasures": self.erasures,
         }
         packed: bytes = msgpack.packb(content)
         return packed

@@ -23,35 +23,38 @@ import msgpack
 
 from augenblick import limits
 from augenblick.binding.kernel import Outputs
-from augenblick.binding.releases import Release, pack, record_key
+from augenblick.binding.user_marks import UserMarks
 from augenblick.core.effects import Append, Effect, Log, Send, Snapshot, Stopped
+from augenblick.core.erasure import Erasure
 from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import Outbox
-from augenblick.core.routing import host_name, shard_name
-from augenblick.core.shard_actors import Answer, ShardActors
+from augenblick.core.routing import shard_name
+from augenblick.core.shard_actors import ShardActors
 from augenblick.core.shard_clock import GatewayClocks
 from augenblick.core.shard_kernel import ShardKernel
 from augenblick.core.shard_late import LateTimers
+from augenblick.core.shard_leaving import ShardLeaving
 from augenblick.core.shard_panes import ShardPanes
 from augenblick.core.shard_plan import plan_facts
 from augenblick.core.shard_records import (
     advance_parts,
-    answer_parts,
     batch_parts,
-    left_parts,
+    erase_parts,
+    erased_parts,
     outcome_parts,
     pane_parts,
     plan_parts,
     quiet_parts,
     start_parts,
 )
-from augenblick.core.shard_replay import ShardReplay, outbox_full
+from augenblick.core.shard_replay import ShardReplay
 from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.core.shard_savepoint import SavepointDuty
-from augenblick.core.shard_state import Gateway, Pending, ShardState, encode_state
-from augenblick.core.shard_status import ShardCounters
+from augenblick.core.shard_state import Asked, Gateway, Pending, ShardState, encode_state
+from augenblick.core.shard_status import ShardCounters, hello_facts
 from augenblick.core.shard_table import ShardTable
+from augenblick.core.shard_users import ShardUsers, response
 from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.link.messages import Kind
 from augenblick.plan.program import Program
@@ -67,7 +70,8 @@ class ShardCore:
     Where there is a journal the shell begins with `begin_recovery`, feeds `replay` with the units
     of the checkpoint and the journal's records, and ends with `on_recovered`; until then the shard
     reports for no duty and nothing leaves. `storage`: what the shell knows of the disk, for
-    `status`. `is_start`: the whole engine starts, on the wall clock.
+    `status`. `is_start`: the whole engine starts, on the wall clock. `marks`: under the cluster's
+    hash key.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class ShardCore:
         epoch: int,
         address: str = "",
         is_start: bool = False,
+        marks: UserMarks | None = None,
     ) -> None:
         self.name = shard_name(index)
         self.index = index
@@ -107,6 +112,8 @@ class ShardCore:
         self._leaving = LeavingPolicies(program, is_event_clock=kernel.is_event_clock)
         waiting = (self._panes, self._actors, self._leaving, self._records, self._letters)
         self._state = ShardState(self._gateways, self._clocks, self._late, *waiting)
+        self._out = ShardLeaving(self._state, kernel, self.counters, self._append)
+        self.users = ShardUsers(kernel, self._state, marks or UserMarks())
         self._rolling: RollingSnapshots | None = None
         self._savepoint = SavepointDuty(kernel)
         self._table = ShardTable(index, self._clocks)
@@ -121,29 +128,31 @@ class ShardCore:
     ) -> ShardReplay:
         """There is a journal. `positions`: of the units in the checkpoint."""
         self._rolling = rolling
-        self.replay = ShardReplay(self._state, self._kernel, self._program, positions)
+        self.replay = ShardReplay(self._state, self._kernel, self._program, positions, self.users)
         return self.replay
 
     def on_recovered(self, now_ms: float) -> list[Effect]:
         """The journal has been read to its end and the shard listens: report for duty."""
         replay = self.replay
         assert replay is not None
-        replay.finish(now_ms)
+        moved = replay.finish(now_ms)
         self.replay = None
-        self._durable_clock_ms = self._kernel.clock_ms
+        clock_ms = self._durable_clock_ms = self._kernel.clock_ms
         self.counters.on_recovered(self._kernel)
         facts = {**replay.progress(), "to_deliver": len(replay.records)}
-        effects: list[Effect] = [
-            Log("info", "recovered", facts),
-            self._append(self._nothing(), plan_parts(plan_facts(self._program))),
-        ]
+        effects: list[Effect] = [Log("info", "recovered", facts)]
+        if moved is not None:
+            parts = advance_parts(clock_ms, int(now_ms))
+            effects.append(self._append(Pending(moved, clock_ms), parts))
+        parts = plan_parts(plan_facts(self._program))
+        effects.append(self._append(self._out.nothing(), parts))
         if self._is_start:
             self._late.on_start(self._kernel.clock_ms)
-            effects.append(self._append(self._nothing(), start_parts()))
+            effects.append(self._append(self._out.nothing(), start_parts()))
         effects += self._report_for_duty()
         effects += self._table.on_recovered()
-        effects += self._keep_letters(list(replay.letters.values()))
-        return [*effects, *self._hand_over(list(replay.records.values()), 0, now_ms)]
+        effects += self._out.keep_letters(list(replay.letters.values()))
+        return [*effects, *self._out.hand_over(list(replay.records.values()), 0, now_ms)]
 
     def on_checkpointed(self, now_ms: float) -> list[Effect]:
         """The set of snapshots that SHARD_UNIT ended is written."""
@@ -169,6 +178,33 @@ class ShardCore:
         text = "the disk is full: no acknowledgement until there is room"
         return [Log("error", text if is_full else "the disk has room again")]
 
+    # ---- users -------------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """Snapshot whatever has changed, in one go, so that nothing needs the old journal."""
+        if self._rolling is not None:
+            self._rolling.hurry()
+
+    def on_receipt(self, erasure: Erasure, now_ms: float) -> list[Effect]:
+        """The receipt is written: the erasure has ended."""
+        self.users.end(erasure.name)
+        return [self._append(self._out.nothing(), erased_parts(*erasure.name))]
+
+    def _on_request(
+        self, peer: str, header: dict[str, Any], payload: bytes | memoryview, now_ms: float
+    ) -> list[Effect]:
+        if self.replay is not None or self._savepoint.is_holding:
+            error = f"{self.name} recovers or is saved: try again in a moment"
+            return [response(peer, header, 503, {"error": error})]
+        pending = self._pending.values()
+        effects, erasure = self.users.on_request(peer, header, payload, pending, now_ms)
+        if erasure is None:
+            return effects
+        waiting = self._out.nothing()
+        waiting.asked = Asked(peer, header, erasure.name)
+        parts = erase_parts(erasure.user, erasure.key, erasure.asked_ms)
+        return [*effects, self._append(waiting, parts)]
+
     # ---- peers -------------------------------------------------------------------------------
 
     def on_peer_connected(self, peer: str, hello: dict[str, Any], now_ms: float) -> list[Effect]:
@@ -177,12 +213,13 @@ class ShardCore:
             self._clocks.on_connected(peer)
             self._held = deque(one for one in self._held if one[0] != peer)  # it sends them again
         if peer == "delivery":
-            return [*self._records.resend(), *self._letters.resend()]
+            resent = [*self._records.resend(), *self._letters.resend()]
+            return [*resent, *self.users.on_delivery(now_ms)]
         if peer == "coordinator":
             self._heartbeat_ms = 0.0
             return [] if self.replay is not None else self._report_for_duty()
         effects, dropped = self._actors.on_connected(peer, hello["incarnation"])
-        return [*effects, *map(self._append_answer, dropped)]
+        return [*effects, *self._out.note_answers(dropped)]
 
     def on_peer_lost(self, peer: str, now_ms: float) -> list[Effect]:
         """A peer is gone; a gateway goes on to hold the clock for a while."""
@@ -211,16 +248,22 @@ class ShardCore:
             return self._note_outcomes(letters=ids)
         if kind == Kind.ACTOR_FIRINGS:
             answer = self._actors.on_firings(peer, header, payload, int(now_ms))
-            return [] if answer is None else [self._append_answer(answer)]
+            return [] if answer is None else self._out.note_answers([answer])
         if kind == Kind.PANES_DONE:
             open_from, closed = header["open_from"], bytes(payload)
             self._panes.on_done(open_from, closed)
-            return [self._append(self._nothing(), pane_parts(open_from, closed))]
+            return [self._append(self._out.nothing(), pane_parts(open_from, closed))]
         if kind == Kind.TABLE:
             return self._table.on_table(header, is_recovering=self.replay is not None)
         if kind == Kind.SAVEPOINT:
             effects = self._savepoint.on_request(header, self.replay is not None, now_ms)
             return [*effects, *self.on_saving(None, now_ms)]
+        if kind == Kind.SAVEPOINT_DROPPED:
+            return [*self._savepoint.on_dropped(header["name"]), *self._take_held(now_ms)]
+        if kind == Kind.REQUEST:
+            return self._on_request(peer, header, payload, now_ms)
+        if kind == Kind.LETTERS_ERASED:
+            return self.users.on_letters_clean(header, now_ms)
         if kind == Kind.STOP:
             return self.on_stop(now_ms)
         return [Log("warning", "an unexpected message", {"peer": peer, "kind": kind})]
@@ -286,7 +329,9 @@ class ShardCore:
             if pending.gateway:
                 effects.append(Send(pending.gateway, Kind.BATCH_ACK, {"seq": pending.seq}))
             if pending.outputs:
-                effects += self._release_outputs(pending, now_ms)
+                effects += self._out.release(pending, now_ms)
+            if pending.asked is not None:
+                effects += self.users.on_durable(pending.asked, now_ms)
         effects += self.on_saving(None, now_ms)
         if self._held:
             effects += self._take_held(now_ms)
@@ -307,6 +352,7 @@ class ShardCore:
         if is_heartbeat:
             self._heartbeat_ms = now_ms
             effects += [*self._savepoint.report(), *self.on_saving(None, now_ms)]
+            effects += self.users.on_tick(now_ms)
             status = msgpack.packb(self.status(now_ms))
             effects.append(Send("coordinator", Kind.HEARTBEAT, {}, status))
         return effects
@@ -320,15 +366,8 @@ class ShardCore:
 
     def facts(self) -> dict[str, Any]:
         """What the hello tells gateways: the clock, and the gateways' incarnations."""
-        known = {name: gateway.incarnation for name, gateway in self._gateways.items()}
         clock_ms = self._durable_clock_ms if self._pending else self._kernel.clock_ms
-        return {
-            "index": self.index,
-            "watermark_ms": clock_ms,
-            "rose_ms": self._late.rose_ms,
-            "is_standing": self._late.is_standing,
-            "gateways": known,
-        }
+        return hello_facts(self.index, clock_ms, self._late, self._gateways)
 
     def status(self, now_ms: float) -> dict[str, Any]:
         """This shard's part of the status document, plain values."""
@@ -340,6 +379,7 @@ class ShardCore:
             "clock_ms": None if self._kernel.clock_ms == NO_CLOCK else self._kernel.clock_ms,
             "outbox": {"records": self._records.items, "dead_letters": self._letters.items},
             "actors": self._actors.status(),
+            "erasures": self.users.status(),
             "held_batches": len(self._held),
             "storage": self.storage,
             "is_recovering": self.replay is not None,
@@ -372,7 +412,7 @@ class ShardCore:
             return []
         sizes_ms = [metric.size_ms for metric in self._program.metrics]
         if is_heartbeat or any((clock_ms - 1) // ms > (durable_ms - 1) // ms for ms in sizes_ms):
-            return [self._append(self._nothing(), advance_parts(clock_ms, int(now_ms)))]
+            return [self._append(self._out.nothing(), advance_parts(clock_ms, int(now_ms)))]
         return []
 
     def _let_go(self, now_ms: float) -> list[Effect]:
@@ -408,23 +448,12 @@ class ShardCore:
         self._unanswered_bytes += pending.bytes
         return Append(self._token, parts)
 
-    def _nothing(self) -> Pending:
-        """For a record of which nothing comes."""
-        return Pending(Outputs(), self._kernel.clock_ms)
-
-    def _append_answer(self, answer: Answer) -> Append:
-        pending = self._nothing()
-        pending.outputs.releases = self._leaving.sift(answer.releases)
-        pending.received_us = answer.received_us
-        parts = answer_parts(answer.trigger, answer.first, answer.releases, answer.fired)
-        return self._append(pending, parts)
-
     def _note_outcomes(
         self, records: list[str] | None = None, letters: list[str] | None = None
     ) -> list[Effect]:
         if not records and not letters:
             return self._end_if_done()
-        return [self._append(self._nothing(), outcome_parts(records, letters))]
+        return [self._append(self._out.nothing(), outcome_parts(records, letters))]
 
     def _take_held(self, now_ms: float) -> list[Effect]:
         """Half of the bytes are durable: apply what waited."""
@@ -445,45 +474,6 @@ class ShardCore:
     def _refuse(self, peer: str, seq: int, reason: str) -> Send:
         self.counters.refused[reason] = self.counters.refused.get(reason, 0) + 1
         return Send(peer, Kind.REFUSED, {"seq": seq, "reason": reason, "epoch": self.epoch})
-
-    def _release_outputs(self, pending: Pending, now_ms: float) -> list[Effect]:
-        outputs = pending.outputs
-        if outputs.panes:
-            self._panes.add(outputs.panes)
-        effects: list[Effect] = []
-        if outputs.releases:
-            self.counters.on_releases(outputs.releases, pending.received_us, now_ms)
-            effects += self._hand_over(outputs.releases, pending.received_us, now_ms)
-        if outputs.dead_letters:
-            self.counters.on_dead_letters(outputs.dead_letters)
-            effects += self._keep_letters(outputs.dead_letters)
-        for trigger, matches in outputs.matches.items():
-            sends, dropped = self._actors.add(trigger, matches, pending.received_us)
-            effects += [*sends, *map(self._append_answer, dropped)]
-            if dropped:
-                text = "a custom trigger is too slow; its oldest batches were dropped"
-                facts = {"host": host_name(trigger), "batches": len(dropped)}
-                effects.append(Log("warning", text, facts))
-        return effects
-
-    def _hand_over(self, releases: list[Release], received_us: int, now_ms: float) -> list[Effect]:
-        """Give records to delivery; those that have to make room become dead letters."""
-        keys = [one.key for one in releases]
-        sends, left = self._records.add(
-            [one.packed for one in releases], keys, received_us=received_us
-        )
-        if not left:
-            return list(sends)
-        pending = self._nothing()
-        pending.outputs.dead_letters = [outbox_full(item, now_ms) for item in left]
-        parts = left_parts([record_key(item["record"]) for item in left], int(now_ms))
-        return [*sends, self._append(pending, parts)]
-
-    def _keep_letters(self, letters: list[dict[str, Any]]) -> list[Effect]:
-        ids = [letter["id"] for letter in letters]
-        sends, left = self._letters.add([pack(letter) for letter in letters], ids)
-        self.counters.letters_lost += len(left)
-        return [*sends, *(self._note_outcomes(letters=[one["id"] for one in left]) if left else ())]
 
     def _end_if_done(self) -> list[Effect]:
         unanswered = len(self._records) or len(self._letters) or len(self._actors)

@@ -8,6 +8,7 @@ have not survived is dropped.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,6 +163,30 @@ class ShardActors:
                 break
         for user, key, time_ms in fired:
             self._note_fired(host, (user, key), time_ms)
+
+    def erase(self, is_user: Callable[[Any], bool]) -> list[Effect]:
+        """Forget a user: a batch that has matches of his goes again, as a new one without them."""
+        sends: list[Effect] = []
+        for peer, host in self._hosts.items():
+            for seq, batch in list(host.batches.items()):
+                kept = [one for one in batch.matches if not is_user(one["user"])]
+                if len(kept) < len(batch.matches):
+                    self._drop(host, seq)
+                    if kept:
+                        sends.append(self._send(peer, host, kept, batch.header["received_us"]))
+            for who in [one for one in host.fired if is_user(one[0])]:
+                del host.fired[who]
+        return sends
+
+    def waiting_of(self, is_user: Callable[[Any], bool]) -> list[dict[str, Any]]:
+        """The matches of a user that wait for their host."""
+        return [
+            match
+            for host in self._hosts.values()
+            for batch in host.batches.values()
+            for match in batch.matches
+            if is_user(match["user"])
+        ]
 
     def snapshot(self) -> list[Any]:
         """What is to be known after a crash, as plain values."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from augenblick.binding.kernel import Outputs
 
@@ -55,6 +55,15 @@ class ShardKernel(Protocol):
 
     def restore(self, data: bytes) -> int:
         """Take a key group from its snapshot; returns its number."""
+
+    def users_with(self, user_key: int) -> list[str]:
+        """The ids of the users with this key."""
+
+    def erase_user(self, user_key: int, user: str) -> bool:
+        """Forget a user, with all timers; nothing comes of it."""
+
+    def show_user(self, user_key: int, user: str) -> dict[str, Any] | None:
+        """All that is held of a user, as plain values; None: there is no such user."""
 
     def changed_groups(self) -> bytes:
         """4,096 bytes: 1 where a key group has changed since its last snapshot."""

@@ -18,6 +18,8 @@ Little endian. The header has `kind`, and with it:
 - `plan`: the records that follow were made under the plan of these `facts`.
 - `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
   remembers of those before.
+- `erase`: the user with the key `key` and the mark `user` was erased, as asked at `asked_ms`.
+- `erased`: the receipt of that erasure is written.
 
 Replaying them in order gives the same state and the same records that leave, with the same ids.
 """
@@ -41,6 +43,8 @@ PANES: Final = "panes"
 PLAN: Final = "plan"
 START: Final = "start"
 QUIET: Final = "quiet"
+ERASE: Final = "erase"
+ERASED: Final = "erased"
 _HEADER: Final = struct.Struct("<H")
 
 
@@ -131,3 +135,13 @@ def quiet_parts(clock_ms: int, now_ms: int) -> tuple[bytes | memoryview, ...]:
 def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:
     """The record of the coordinator's word that metric windows are closed and delivered."""
     return record_parts({"kind": PANES, "open_from": open_from}, closed)
+
+
+def erase_parts(user: str, key: int, asked_ms: int) -> tuple[bytes | memoryview, ...]:
+    """The record of an erasure; `user` is the mark, the id is not written."""
+    return record_parts({"kind": ERASE, "user": user, "key": key, "asked_ms": asked_ms})
+
+
+def erased_parts(user: str, asked_ms: int) -> tuple[bytes | memoryview, ...]:
+    """The record of an erasure's end."""
+    return record_parts({"kind": ERASED, "user": user, "asked_ms": asked_ms})

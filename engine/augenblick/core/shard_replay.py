@@ -16,6 +16,8 @@ import msgpack
 
 from augenblick.binding.kernel import Outputs
 from augenblick.binding.releases import Release, record_key
+from augenblick.binding.user_marks import group_of_key
+from augenblick.core.erasure import Erasure, from_plain
 from augenblick.core.metrics import NO_CLOCK
 from augenblick.core.outbox import unpack_open
 from augenblick.core.routing import KEY_GROUPS
@@ -25,6 +27,8 @@ from augenblick.core.shard_records import (
     ADVANCE,
     ANSWER,
     BATCH,
+    ERASE,
+    ERASED,
     LEFT,
     OUTCOMES,
     PANES,
@@ -34,6 +38,7 @@ from augenblick.core.shard_records import (
     split_record,
 )
 from augenblick.core.shard_state import Gateway, ShardState, decode_state
+from augenblick.core.shard_users import ShardUsers
 from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.errors import OurError
 from augenblick.plan.program import Program
@@ -52,6 +57,7 @@ class ShardReplay:
         kernel: ShardKernel,
         program: Program,
         positions: Mapping[int, int],
+        users: ShardUsers,
     ) -> None:
         self.records: dict[str, Release] = {}
         self.letters: dict[str, dict[str, Any]] = {}
@@ -59,6 +65,7 @@ class ShardReplay:
         self.applied = 0
         self._state = state
         self._kernel = kernel
+        self._users = users
         self._plan = ReplayedPlan(program)
         self._positions = dict(positions)
         self._shard_position = positions.get(SHARD_UNIT, 0)
@@ -93,6 +100,9 @@ class ShardReplay:
             self.records[release.key] = release
         for letter in unpack_open(content["letters"]):
             self.letters[letter["id"]] = letter
+        for plain in content["erasures"]:
+            erasure = from_plain(plain)
+            state.erasures[erasure.name] = erasure
         self._clock_ms = content["clock_ms"]
         self._kernel.letters_made = content["letters_made"]
         for outputs in content["held"]:
@@ -112,16 +122,26 @@ class ShardReplay:
                 self._take_at(outputs, header["now_ms"])
         elif kind == PLAN:
             self._plan.on_plan(msgpack.unpackb(payload))
+        elif kind == ERASE:
+            self._on_erase(position, header, is_old)
         elif not is_old:
             self._on_shard_record(kind, header, payload)
 
-    def finish(self, now_ms: float) -> None:
-        """The end of the journal: peers are away, and gateways may have got acks without record."""
-        if self._clock_ms > self._kernel.clock_ms:  # no record behind the checkpoint
-            self._take_at(self._kernel.advance(self._clock_ms, int(now_ms)), int(now_ms))
+    def finish(self, now_ms: float) -> Outputs | None:
+        """The end of the journal: peers are away, and gateways may have got acks without record.
+
+        Where no record stands behind the checkpoint, the clock moves to where that one saw it: the
+        outputs of that, which are to leave once it is a record (None: it did not move).
+        """
+        moved = None
+        if self._clock_ms > self._kernel.clock_ms:
+            moved = self._kernel.advance(self._clock_ms, int(now_ms))
+            self._state.late.after(moved, self._kernel.clock_ms, int(now_ms))
+            moved.releases = self._state.leaving.sift(self._plan.leaving(moved.releases))
         for gateway in self._state.gateways.values():
             gateway.may_jump = True
         self._state.clocks.on_recovered(now_ms)
+        return moved
 
     # ---- inside ------------------------------------------------------------------------------
 
@@ -161,6 +181,19 @@ class ShardReplay:
             self._mask_until = min((at for at in stands if at > position), default=2**63)
         return self._mask
 
+    def _on_erase(self, position: int, header: dict[str, Any], is_old: bool) -> None:
+        user, key = header["user"], header["key"]
+        if is_old:
+            if self._positions.get(group_of_key(key), 0) <= position:
+                self._users.erase_in_kernel(user, key)
+            return
+        erasure = Erasure(user, key, header["asked_ms"], position + 1, is_durable=True)
+        self._users.apply(erasure, ())
+        eraser = self._users.eraser(user)
+        self.records = {at: one for at, one in self.records.items() if not eraser.owns(one)}
+        left = {at: eraser.letter(one) for at, one in self.letters.items()}
+        self.letters = {at: one for at, one in left.items() if one is not None}
+
     def _on_shard_record(self, kind: str, header: dict[str, Any], payload: memoryview) -> None:
         if kind == OUTCOMES:
             content = msgpack.unpackb(payload)
@@ -184,6 +217,8 @@ class ShardReplay:
         elif kind == START:
             # where no record has come before it, the kernel's clock is still that of no event
             self._state.late.on_start(max(self._kernel.clock_ms, self._clock_ms))
+        elif kind == ERASED:
+            self._users.end((header["user"], header["asked_ms"]))
         elif kind == PANES:
             self._state.panes.on_done(header["open_from"], bytes(payload))
         else:

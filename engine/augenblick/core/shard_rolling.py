@@ -44,6 +44,8 @@ class RollingSnapshots:
         self._set_bytes = 0
         self._set_units = 0
         self._is_last = False
+        self._is_hurried = False  # this round takes all at once
+        self._ends_set = False  # such a round is through
         self._is_complete = False  # the last round
 
     @property
@@ -57,6 +59,12 @@ class RollingSnapshots:
             self._is_last = True
             self._done = 0
 
+    def hurry(self) -> None:
+        """Begin a round now, whatever has come, and leave no time between its steps."""
+        if not self._is_last:
+            self._is_hurried = True
+            self._done = 0
+
     def step(self, kernel: ShardKernel, records: int, now_ms: float) -> list[Effect]:
         """The snapshots that are due; `records`: how many the journal got since the start."""
         if self.is_writing or self._is_complete:
@@ -65,7 +73,7 @@ class RollingSnapshots:
         if self._round_ms is None:
             self._begin_round(events, records, now_ms)
         is_idle = not self._done and records == self._round_records
-        if is_idle and not self._is_last:  # nothing to do so far
+        if is_idle and not (self._is_last or self._is_hurried):  # nothing to do so far
             self._round_ms = now_ms
             return []
         due = self._due(events, now_ms)
@@ -94,6 +102,7 @@ class RollingSnapshots:
         self._done += len(effects)
         if self._done == len(self._turn):
             self._is_complete = self._is_last
+            self._ends_set, self._is_hurried = self._is_hurried, False
             self._begin_round(events, records, now_ms)
         return effects
 
@@ -101,6 +110,7 @@ class RollingSnapshots:
         """Is it time to end the set?"""
         return self._set_units > 0 and (
             self._is_complete
+            or self._ends_set
             or self._set_bytes >= limits.checkpoint_set_bytes_max
             or now_ms - self._set_ms >= limits.checkpoint_set_ms_max
             or (self._set_units >= len(self._turn) / _SETS and not self._is_last)
@@ -109,6 +119,7 @@ class RollingSnapshots:
     def on_set_ended(self) -> None:
         """The last snapshot of a set has left; the shell says when it is written."""
         self.is_writing = True
+        self._ends_set = False
         self._set_bytes = self._set_units = 0
 
     def on_snapshotted(self) -> None:
@@ -126,7 +137,7 @@ class RollingSnapshots:
         round, and a set takes a while to be written.
         """
         assert self._round_ms is not None
-        if self._is_last:
+        if self._is_last or self._is_hurried:
             return len(self._turn)
         by_events = (events - self._round_events) / self._round_events_max
         by_time = (now_ms - self._round_ms) / limits.checkpoint_round_ms

@@ -138,6 +138,11 @@ class SavepointDuty:
         facts = {**current.progress, "bytes": size, "held_ms": round(current.held_ms, 1)}
         return [_saved(name, facts, is_done=True, error=error)]
 
+    def on_dropped(self, name: str) -> list[Effect]:
+        """The savepoint has failed elsewhere: there is nothing to hold for."""
+        is_mine = self._current is not None and self._current.name == name
+        return self._drop() if is_mine else []
+
     def _drop(self) -> list[Effect]:
         current, self._current = self._current, None
         return [] if current is None else [DropSave(current.name)]

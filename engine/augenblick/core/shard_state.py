@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import msgpack
 import msgspec
 
 from augenblick.binding.kernel import Outputs
 from augenblick.binding.releases import Release, pack
+from augenblick.core.erasure import Erasure
 from augenblick.core.leaving import LeavingPolicies
 from augenblick.core.outbox import Outbox
 from augenblick.core.shard_actors import ShardActors
@@ -35,11 +36,19 @@ class Gateway:
     may_jump: bool = False
 
 
+class Asked(NamedTuple):
+    """Who asked for the erasure of this name, by which request."""
+
+    peer: str
+    header: Mapping[str, Any]
+    name: tuple[str, int]
+
+
 @dataclass(slots=True)
 class Pending:
     """What waits for a journal record of `bytes` bytes to be durable.
 
-    `clock_ms`: the kernel's clock once it is applied.
+    `clock_ms`: the kernel's clock once it is applied. `asked`: the record is that of an erasure.
     """
 
     outputs: Outputs
@@ -48,6 +57,7 @@ class Pending:
     seq: int = 0
     received_us: int = 0
     bytes: int = 0
+    asked: Asked | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +72,7 @@ class ShardState:
     leaving: LeavingPolicies
     records: Outbox
     letters: Outbox
+    erasures: dict[tuple[str, int], Erasure] = field(default_factory=dict)
 
 
 def encode_state(
@@ -87,6 +98,7 @@ def encode_state(
         "records": state.records.open_items(),
         "letters": state.letters.open_items(),
         "letters_made": letters_made,
+        "erasures": [one.plain() for one in state.erasures.values()],
         "held": [
             [
                 [msgspec.Raw(release.packed) for release in one.releases],
@@ -104,6 +116,7 @@ def decode_state(data: bytes) -> dict[str, Any]:
     """The content that `encode_state` packed, `held` as Outputs."""
     content: dict[str, Any] = msgpack.unpackb(data, strict_map_key=False)
     content.setdefault("quiet", [])  # of an earlier build
+    content.setdefault("erasures", [])  # of a version that knew none
     content["held"] = [
         Outputs(
             [Release.from_plain(one) for one in releases],

@@ -1,12 +1,15 @@
-"""What a shard counts for `status`."""
+"""What a shard counts for `status`, and what it says of itself."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from augenblick.binding.releases import Release
 from augenblick.core.shard_kernel import ShardKernel
+from augenblick.core.shard_late import LateTimers
+from augenblick.core.shard_state import Gateway
 from augenblick.core.suppressed import Suppressed, joined_counts, less
 from augenblick.telemetry.histogram import Histogram
 
@@ -85,3 +88,16 @@ class ShardCounters:
                 for name, counts in self._triggers.items()
             },
         }
+
+
+def hello_facts(
+    index: int, clock_ms: int, late: LateTimers, gateways: Mapping[str, Gateway]
+) -> dict[str, Any]:
+    """What a shard's hello tells gateways: the clock, and the gateways' incarnations."""
+    return {
+        "index": index,
+        "watermark_ms": clock_ms,
+        "rose_ms": late.rose_ms,
+        "is_standing": late.is_standing,
+        "gateways": {name: gateway.incarnation for name, gateway in gateways.items()},
+    }

@@ -2,14 +2,20 @@
 
 `applying` is a file of NOTE_bytes that the process maps: writing to it is writing to memory, which
 the system keeps when the process ends, however it ends. `poison.json` holds what starts died of.
+
+Behind the note stand an excuse (one byte: who killed the process while it stood still says so) and
+how often this system had run out of memory when the owner began. Where one of them says that the
+death had another cause, or may have had, it is not counted: an event that kills will kill again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +26,23 @@ NOTE_bytes: Final = 128
 POISON_FILE: Final = "poison.json"
 _NOTE_FILE: Final = "applying"
 _HEAD: Final = struct.Struct("<Bi")  # bytes of the key, index
+_EXCUSE_AT: Final = 112
+_KILLS: Final = struct.Struct("<q")
+_KILLS_AT: Final = 120
+_VMSTAT: Final = Path("/proc/vmstat")
 
 
 class Applying:
     """One owner's note; made with the directory's lock held.
 
-    `died_at`: key and index that the owner before was applying when it ended; None: nothing.
+    `died_at`: key and index that the owner before was applying when it ended; None: nothing, or it
+    ended of something else, which `excuse` names. `memory_kills`: how often the system has ended
+    processes for memory (None: it does not say).
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, memory_kills: Callable[[], int | None] | None = None
+    ) -> None:
         self._path = directory / POISON_FILE
         path = directory / _NOTE_FILE
         try:
@@ -43,11 +57,26 @@ class Applying:
         size, index = _HEAD.unpack_from(self._map)
         key = self._map[_HEAD.size : _HEAD.size + size]
         self.died_at: tuple[bytes, int] | None = (key, index) if size else None
+        kills = (memory_kills or count_memory_kills)()
+        self.excuse = self._find_excuse(kills) if size else ""
+        if self.excuse:
+            self.died_at = None
+            self.clear()
+        self._map[_EXCUSE_AT] = 0
+        _KILLS.pack_into(self._map, _KILLS_AT, -1 if kills is None else kills)
 
     def set(self, key: bytes, index: int) -> None:
         """This stream is being applied, or this event of it alone; the length comes last."""
         self._map[_HEAD.size : _HEAD.size + len(key)] = key
         _HEAD.pack_into(self._map, 0, len(key), index)
+
+    def _find_excuse(self, kills: int | None) -> str:
+        (before,) = _KILLS.unpack_from(self._map, _KILLS_AT)
+        if self._map[_EXCUSE_AT]:
+            return "it stood still and was ended for that"
+        if kills is not None and 0 <= before < kills:
+            return "the system ran out of memory meanwhile"
+        return ""
 
     def clear(self) -> None:
         """Nothing is being applied."""
@@ -73,3 +102,22 @@ class Applying:
         """Keep what is known of deaths, durably; then this death is counted."""
         write_durably(self._path, json.dumps(plain).encode() + b"\n", mode=0o600)
         self.clear()
+
+
+def excuse(directory: Path) -> None:
+    """Whoever is about to end the owner of this directory knows that no event is to blame."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(directory / _NOTE_FILE, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.pwrite(descriptor, b"\x01", _EXCUSE_AT)
+        finally:
+            os.close(descriptor)
+
+
+def count_memory_kills() -> int | None:
+    """How many processes this system has ended because memory ran out; None: it does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in _VMSTAT.read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None

@@ -63,12 +63,12 @@ def load_or_create(directory: Path) -> Cluster:
     if not path.exists():
         made = Cluster(secrets.token_hex(8), secrets.token_bytes(HASH_KEY_bytes))
         write_once(path, made.encode(), mode=0o600)
-    return _load(path)
+    return load(path)
 
 
 def load_if_any(directory: Path) -> Cluster | None:
     """The cluster that owns this data directory; None: nobody yet."""
-    return _load(directory / FILE_NAME) if (directory / FILE_NAME).exists() else None
+    return load(directory / FILE_NAME) if (directory / FILE_NAME).exists() else None
 
 
 def join(directory: Path, cluster: Cluster) -> None:
@@ -76,12 +76,13 @@ def join(directory: Path, cluster: Cluster) -> None:
     path = directory / FILE_NAME
     if not path.exists():
         write_once(path, cluster.encode(), mode=0o600)
-    found = _load(path)
+    found = load(path)
     if found != cluster:
         raise StorageError(f"{directory} belongs to another cluster ({found.cluster_id})")
 
 
-def _load(path: Path) -> Cluster:
+def load(path: Path) -> Cluster:
+    """The identity in a file; raises CorruptionFound or StorageError."""
     try:
         return Cluster.decode(path.read_bytes())
     except OSError as error:

@@ -24,9 +24,10 @@ Post = Callable[[Callable[[], None]], object]
 class Committer:
     """Between a shard's event loop and its opened journal.
 
-    `append` and `settle` are called on the loop's thread, and so are the callbacks: `on_appended`
-    with the token of the last record that became durable, `on_full` when the disk has no room
-    (True) and when it has again (False), `on_broken` once: end the process. Ends with `close`.
+    `append`, `settle` and `renew` are called on the loop's thread, as are the callbacks:
+    `on_appended` with the token of the last record that became durable, `on_full` when the disk has
+    no room (True) and when it has again (False), `on_broken` once: end the process. Ends with
+    `close`.
     """
 
     def __init__(
@@ -71,6 +72,12 @@ class Committer:
         if self._marked != self._journal.position == self._journal.durable:
             self._marked = self._journal.append(())
             self._wake.set()
+
+    def renew(self) -> None:
+        """Let what comes from now on stand apart from all before (`Journal.renew`)."""
+        self._journal.renew()
+        self._marked = self._journal.position
+        self._wake.set()
 
     def close(self) -> None:
         """Commit what was appended, unless the disk is full or broken, and end the thread."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from augenblick import limits
+from augenblick.durability.applying import excuse
 from augenblick.durability.files import write_durably
 from augenblick.errors import CorruptionFound, DirectoryLocked, StorageError
 
@@ -107,6 +108,8 @@ class DirectoryLock:
             process = os.pidfd_open(int(text))
             try:
                 if self._is_held_by(text):
+                    if not _is_running(int(text)):
+                        excuse(self._path.parent)
                     signal.pidfd_send_signal(process, signal.SIGKILL)
             finally:
                 os.close(process)
@@ -125,6 +128,13 @@ class DirectoryLock:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+
+def _is_running(pid: int) -> bool:
+    """Does the process compute? Else it was stopped, or waits for a disk."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "R"
+    return True
 
 
 def begin_epoch(directory: Path, epoch: int) -> None:

@@ -81,6 +81,16 @@ def finish_savepoint(url: str, facts: SavepointFacts) -> None:
         raise _failed(place, error) from error
 
 
+def remove_savepoint(url: str, shards: Sequence[str]) -> None:
+    """One that failed: what these shards have written of it goes. Raises StorageError."""
+    place, name = _split(url)
+    try:
+        if FILE_NAME not in place.files().list(name):
+            place.remove(name, shards)
+    except OSError as error:
+        raise _failed(place, error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A whole savepoint, opened; `parts` as in `facts.shards`."""

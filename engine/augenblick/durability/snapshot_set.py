@@ -58,3 +58,18 @@ class SnapshotSet:
         self._checkpoint.commit()
         self.tail = self._checkpoint.tail(self._units)[1]
         self._journal.truncate_below(self.tail)
+
+    def renew(self) -> None:
+        """Write packs anew that hold anything superseded, and forget what the journal holds below
+        the tail; on the thread of `write`, and raises as that does.
+        """
+        while self._checkpoint.renew():
+            pass
+        self._journal.truncate_below(self.tail)
+
+    def oldest(self, unit: int) -> int:
+        """No file holds anything of the unit, or of what the shard knows beside its key groups,
+        that is older than this journal position; on the thread of `write`.
+        """
+        units = (self._checkpoint.oldest(one) for one in (unit, SHARD_UNIT))
+        return min(self._journal.begin, *units)

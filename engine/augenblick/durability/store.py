@@ -56,6 +56,10 @@ class Journal(Protocol):
         """Behind the last record that may be answered for, as the durability setting promises."""
 
     @property
+    def begin(self) -> int:
+        """Before the first record that is still there."""
+
+    @property
     def synced(self) -> int:
         """Behind the last record that survives the loss of the machine; at most `durable`."""
 
@@ -91,6 +95,11 @@ class Journal(Protocol):
 
     def truncate_below(self, position: int) -> int:
         """Nobody will read below this position: remove what can be; returns where it now begins."""
+
+    def renew(self) -> None:
+        """What is appended from now on stands apart from all before, so that `truncate_below` can
+        remove that.
+        """
 
     def close(self) -> None:
         """Give the files back. What is not committed is not written."""

@@ -38,6 +38,9 @@ class Kind(IntEnum):
     RESPONSE = 51  # control plane: id, status, content_type; payload: body
     SAVEPOINT = 55  # coordinator -> shard: name, url, ranges; snapshot everything at one position
     SAVED = 56  # shard -> coordinator: name, done, groups, bytes, held_ms, is_done, error
+    ERASE = 57  # shard -> delivery: user (mark), asked_ms, is_last; rewrite the dead letters
+    LETTERS_ERASED = 58  # delivery -> shard: the same, once that is done
+    SAVEPOINT_DROPPED = 59  # coordinator -> shard: name; it has failed, go on
     STOP = 60  # coordinator -> all: begin the orderly stop
     STOPPED = 61  # all -> coordinator: the orderly stop is complete
 

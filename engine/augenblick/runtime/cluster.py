@@ -274,6 +274,7 @@ class Engine:
             spares=options.spares_kept,
             key_file=None if options.key_file is None else options.key_file.absolute(),
             catch_up_ms=options.catch_up_ms,
+            journal_age_ms_max=options.journal_age_ms_max,
             savepoint_allow=options.savepoint_allow,
             directories=() if self._spread is None else self._spread.directories,
             replay_max=options.replay_max,

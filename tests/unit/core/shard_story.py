@@ -4,6 +4,7 @@ Two gateways send events at different speeds, delivery answers some of what leav
 sometimes slow; `recovered` is a second core, made of the files alone.
 """
 
+import json
 import random
 import struct
 from collections import Counter
@@ -15,7 +16,16 @@ from tests.unit.native.kernels import event, group_of, mark
 
 from augenblick.binding.kernel import Kernel
 from augenblick.binding.releases import record_key
-from augenblick.core.effects import Append, Confirm, Effect, Save, Send, Snapshot
+from augenblick.core.effects import (
+    Append,
+    Confirm,
+    Effect,
+    IssueReceipt,
+    Save,
+    Send,
+    Snapshot,
+)
+from augenblick.core.erasure import Erasure
 from augenblick.core.shard import ShardCore
 from augenblick.core.shard_rolling import RollingSnapshots
 from augenblick.durability.checkpoint import Checkpoint
@@ -42,6 +52,7 @@ class Owned:
     def __init__(
         self, program: Program, disk: SimulatedFiles, epoch: int, is_start: bool = False
     ) -> None:
+        self.disk = disk
         self.kernel = Kernel(program, source="shard-0", memory_bytes_max=MEMORY_bytes_max)
         self.core = ShardCore(
             program, self.kernel, index=0, incarnation=epoch, epoch=epoch, is_start=is_start
@@ -61,6 +72,7 @@ class Owned:
         self.sent: list[Send] = []
         self.written = 0
         self.saved: dict[int, bytes] = {}
+        self.issued: list[Erasure] = []
 
     def carry_out(self, effects: list[Effect], now_ms: float) -> None:
         for effect in effects:
@@ -69,6 +81,8 @@ class Owned:
                 self.tokens.append(effect.token)
             elif isinstance(effect, Snapshot | Confirm):
                 self.set.keep(effect.unit, getattr(effect, "data", None))
+            elif isinstance(effect, IssueReceipt):
+                self.issued.append(effect.erasure)
             elif isinstance(effect, Save):
                 self.saved[effect.unit] = effect.data
             elif isinstance(effect, Send):
@@ -107,6 +121,7 @@ class ShardStory:
         self.is_running = [True, True]
         self.sends_seen = 0
         self.answered: set[str] = set()
+        self.users = USERS  # who sends
 
     def live(self, steps: int) -> None:
         for _ in range(steps):
@@ -120,6 +135,8 @@ class ShardStory:
             elif kind < 90:
                 owner.commit(self.now_ms)
                 self._answer()
+            elif kind < 91:
+                self.erase(self.chance.choice(USERS))
             elif kind < 93:
                 number = self.chance.randrange(2)
                 core.on_peer_lost(f"gateway-{number}", self.now_ms)
@@ -148,6 +165,13 @@ class ShardStory:
             if any(one.kind == Kind.STOPPED for one in owner.sent):
                 return True
         return False
+
+    def erase(self, user: str) -> None:
+        """Somebody asks that a user be erased."""
+        body, header = json.dumps({"user": user}).encode(), {"id": 1, "path": "/v1/users/erase"}
+        core = self.owner.core
+        effects = core.on_message("gateway-0", Kind.REQUEST, header, body, self.now_ms)
+        self.owner.carry_out(effects, self.now_ms)
 
     def save(self) -> dict[int, bytes]:
         """A savepoint's units; batches, ticks and answers come meanwhile."""
@@ -188,6 +212,7 @@ class ShardStory:
             "held": sorted(ms for ms, _ in core._leaving._held.values()),
             "held_keys": sorted(core._leaving._held),
             "users": kernel.users,
+            "erasures": sorted(one.name for one in core.users.running),
         }
         for gateway, _, stream in self.batches[-40:]:  # again, as if by a mistake of the link
             applied = kernel.apply(stream, gateway, 1, 2**63 - 1, int(self.now_ms))
@@ -244,7 +269,7 @@ class ShardStory:
             name = self.chance.choice(("view", "view", "view", "cart", "buy"))
             at_ms = self.latest_ms[gateway] - self.chance.choice((0, 0, 0, 0, 700, 90_000))
             parts.append(mark(self.latest_ms[gateway] - 2000, int(self.now_ms)))
-            user = self.chance.choice(USERS)
+            user = self.chance.choice(self.users)
             parts.append(self._event(gateway, user, name, at_ms, self.number))
             if self.chance.random() < 0.05:  # an event is missing before it: refused
                 gap = self.number + Counter({(gateway, group_of(user)): 5})

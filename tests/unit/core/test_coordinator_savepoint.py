@@ -8,7 +8,14 @@ from tests.unit.core.test_coordinator import _formed, _join
 
 from augenblick import limits
 from augenblick.core.coordinator import CoordinatorCore
-from augenblick.core.effects import Effect, FinishSavepoint, PrepareSavepoint, Send, Stopped
+from augenblick.core.effects import (
+    DropSavepoint,
+    Effect,
+    FinishSavepoint,
+    PrepareSavepoint,
+    Send,
+    Stopped,
+)
 from augenblick.link.messages import Kind
 
 
@@ -77,7 +84,8 @@ def test_a_fault_anywhere_is_its_end(fault: str) -> None:
         core.on_peer_lost("shard-1", 5.0)
     error = "not there" if fault == "place" else ""
     asked = core.on_savepoint_prepared(name, "file:///d", error, 5.0)
-    assert bool(asked) == (fault not in ("place", "away"))
+    assert bool(to(asked, Kind.SAVEPOINT)) == (fault not in ("place", "away"))
+    assert any(isinstance(one, DropSavepoint) for one in asked) == (fault == "away")
     if fault == "shard":
         saved(core, name, "shard-0", error="no room")
     elif fault == "lost":
@@ -168,3 +176,13 @@ def test_a_new_owner_of_a_shard_is_no_part_of_it() -> None:
     _join(core, "shard-0", incarnation=2, epoch=2)
     assert saved(core, name, "shard-0") == []
     assert document(core, name)["state"] == "failed"
+
+
+def test_a_part_that_fails_ends_the_hold_of_all_and_the_folder() -> None:
+    core = _formed()
+    name, _ = begin(core)
+    core.on_savepoint_prepared(name, f"file:///d/{name}", "", 5.0)
+    effects = saved(core, name, "shard-1", error="no room")
+    assert to(effects, Kind.SAVEPOINT_DROPPED) == ["shard-0", "shard-1"]
+    assert effects[-1] == DropSavepoint(f"file:///d/{name}", ("shard-0", "shard-1"))
+    assert document(core, name)["error"] == "shard-1: no room"

@@ -10,7 +10,8 @@ from tests.unit.native.kernels import event, mark
 
 from augenblick.binding.kernel import Kernel, Outputs
 from augenblick.core.poison import WHOLE, GuardedKernel, Suspects, key_of, pieces, unreadable
-from augenblick.durability.applying import Applying
+from augenblick.durability.applying import Applying, count_memory_kills
+from augenblick.durability.applying import excuse as excuse_owner
 from augenblick.errors import CorruptionFound
 from augenblick.plan import compile_plan, load_plan
 
@@ -114,9 +115,52 @@ def test_two_deaths_of_an_innocent_stream_change_nothing(tmp_path: Path) -> None
 
 def test_pieces_are_the_stream() -> None:
     found = list(pieces(STREAM))
-    assert [index for index, _ in found] == [0, 1, 2, 3, WHOLE]
+    assert [index for index, _ in found] == [WHOLE, 0, 1, WHOLE, 2, 3, WHOLE]
     assert all(piece.startswith(b"\xff\xff\xff\xff") for _, piece in found)
+    assert found[3][1] == mark(1500) + mark(1600)  # a death here is no event's fault
     assert unreadable(found[1][1]) != found[1][1]
+
+
+@pytest.mark.parametrize(
+    ("is_excused", "before", "after", "excuse"),
+    [
+        (False, 3, 3, ""),
+        (False, None, 4, ""),
+        (True, 3, 3, "it stood still and was ended for that"),
+        (False, 3, 4, "the system ran out of memory meanwhile"),
+    ],
+)
+def test_a_death_of_another_cause_is_not_counted(
+    tmp_path: Path, is_excused: bool, before: int | None, after: int | None, excuse: str
+) -> None:
+    Applying(tmp_path, lambda: before).set(b"key", WHOLE)
+    if is_excused:
+        excuse_owner(tmp_path)
+    found = Applying(tmp_path, lambda: after)
+    assert found.excuse == excuse
+    assert found.died_at == (None if excuse else (b"key", WHOLE))
+    if excuse:
+        assert Applying(tmp_path, lambda: after).died_at is None
+
+
+def test_memory_that_runs_out_is_no_events_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = start(tmp_path)
+    kernel.guard(Applying(tmp_path), Suspects())
+
+    def no_memory(*_: object) -> Outputs:
+        raise MemoryError
+
+    monkeypatch.setattr(Kernel, "apply", no_memory)
+    with pytest.raises(MemoryError):
+        kernel.apply(without_kill(), *CALL)
+    assert Applying(tmp_path).died_at is None
+
+
+def test_the_system_says_how_often_memory_ran_out() -> None:
+    kills = count_memory_kills()
+    assert kills is None or kills >= 0
 
 
 def test_deaths_are_bounded_and_what_is_set_aside_stays() -> None:

@@ -20,11 +20,11 @@ from augenblick.plan.program import Program
 SEEDS = range(60)
 
 
-def story_program() -> Program:
+def story_program(plan: str = PLAN) -> Program:
     """The simulation's plan, with little lateness, a cooldown of the custom trigger, quiet hours
     that are over at different times of a story.
     """
-    text = PLAN.replace("lateness: 60s, clock: event", "lateness: 2s, dedup: 10s")
+    text = plan.replace("lateness: 60s, clock: event", "lateness: 2s, dedup: 10s")
     text = text.replace('Custom", event: buy,', 'Custom", event: buy, cooldown: 5s,')
     ends = {"views >= 3": 2, "[view, cart]": 23, "{not: buy}]": 43, "spender.enters": 63}
     for name, end in ends.items():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgpack
 import pytest
 from tests.simulation.disk import SimulatedFiles
 from tests.unit.core.shard_story import OWNER, UNITS, Owned, ShardStory
@@ -10,9 +11,11 @@ from tests.unit.native.kernels import KEY
 
 from augenblick import limits
 from augenblick.binding.keys import key_group_of
-from augenblick.core.effects import DropSave, Save, Send
+from augenblick.binding.releases import record_key
+from augenblick.core.effects import Append, DropSave, Save, Send
 from augenblick.core.routing import KEY_GROUPS
 from augenblick.core.savepoint_units import OldUnit, split_units
+from augenblick.core.shard_records import split_record
 from augenblick.core.shard_state import decode_state
 from augenblick.durability.checkpoint import Checkpoint
 from augenblick.durability.formats.packs import SHARD_UNIT
@@ -49,7 +52,8 @@ def same_as_then(program: Program, seed: int) -> None:
     for one in (story, saving):
         one.live(150)
     saved = from_savepoint(program, dict(saving.save()))
-    saved.core.on_recovered(story.now_ms)
+    saved.carry_out(saved.core.on_recovered(story.now_ms), story.now_ms)
+    saved.commit(story.now_ms)
     state = story.chance.getstate()
     wanted: dict[str, Any] = story.probe(story.owner)
     story.chance.setstate(state)
@@ -66,6 +70,60 @@ def test_a_savepoint_is_what_was(
 ) -> None:
     hurry(monkeypatch)
     same_as_then(program, seed)
+
+
+def test_what_a_later_clock_makes_due_leaves_when_it_is_a_record(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit's clock is that of another shard of before, which was ahead."""
+    hurry(monkeypatch)
+    story = ShardStory(program, 3)
+    story.live(150)
+    units = dict(story.save())
+    content = msgpack.unpackb(units[SHARD_UNIT], strict_map_key=False)
+    units[SHARD_UNIT] = msgpack.packb({**content, "clock_ms": content["clock_ms"] + 3_600_000})
+    saved = from_savepoint(program, units)
+    effects = saved.core.on_recovered(story.now_ms)
+    kinds = [
+        split_record(b"".join(one.parts))[0]["kind"] for one in effects if isinstance(one, Append)
+    ]
+    assert kinds[:2] == ["advance", "plan"]
+    saved.carry_out(effects, story.now_ms)
+    before = len(_records(saved))
+    saved.commit(story.now_ms)
+    assert len(_records(saved)) > before
+    again = Owned(program, saved.disk, 3)
+    assert set(again.replay.records) == _records(saved)
+
+
+def _records(owned: Owned) -> set[str]:
+    return {
+        record_key(item["record"])
+        for one in owned.sent
+        if one.kind == Kind.RECORDS
+        for item in msgpack.unpackb(one.payload, strict_map_key=False)
+    }
+
+
+def test_a_savepoint_that_failed_elsewhere_ends_the_hold(program: Program) -> None:
+    story = ShardStory(program, 1)
+    story.live(60)
+    core = story.owner.core
+    while not story.owner.tokens:  # the savepoint begins when this is durable
+        story._batch()
+    request = {"name": "one", "url": "x", "ranges": [[0, 4095]]}
+    core.on_message("coordinator", Kind.SAVEPOINT, request, b"", story.now_ms)
+    story._batch()
+    assert core.status(story.now_ms)["held_batches"] == 1
+    effects = core.on_message(
+        "coordinator", Kind.SAVEPOINT_DROPPED, {"name": "another"}, b"", story.now_ms
+    )
+    assert effects == []
+    effects = core.on_message(
+        "coordinator", Kind.SAVEPOINT_DROPPED, {"name": "one"}, b"", story.now_ms
+    )
+    assert isinstance(effects[0], DropSave)
+    assert core.status(story.now_ms)["held_batches"] == 0
 
 
 def test_units_are_dealt_out_by_user_and_nothing_is_lost(

@@ -12,6 +12,8 @@ import pytest
 from tests.unit.durability.key_rings import ring
 
 from augenblick import limits
+from augenblick.binding.user_marks import UserMarks
+from augenblick.core.erasure import LEFT_OUT, Eraser
 from augenblick.durability.dead_letters import DeadLetterStore
 from augenblick.durability.formats.dead_letters import (
     decode_line,
@@ -20,6 +22,7 @@ from augenblick.durability.formats.dead_letters import (
     sealed_key,
     segment_name,
 )
+from augenblick.durability.formats.sealing import KeyRing
 from augenblick.errors import KeyMissing, StorageError
 
 
@@ -228,3 +231,23 @@ def test_a_damaged_encrypted_segment_gives_the_other_lines(tmp_path: Path, seed:
     assert len(found) >= 17
     again.append([letter(99)])
     assert ids(again) == ["l99", *found]
+
+
+@pytest.mark.parametrize("keys", [None, ring(1)])
+def test_letters_are_rewritten_in_all_files_settled_ones_too(
+    tmp_path: Path, keys: KeyRing | None
+) -> None:
+    store = DeadLetterStore(tmp_path, keys=keys, segment_bytes_max=300)
+    for number in range(8):
+        store.append([letter(number, event={"user": "ann" if number % 3 else "bob"})])
+    store.append([letter(8, event={"raw": "YW5u"}), mark(1)])
+    (tmp_path / ".000000000001.ndjson.1").write_text("ann")  # a crash cut a rewriting short
+    eraser = Eraser(UserMarks(), UserMarks().of("ann"))
+    assert store.rewrite(eraser.letter) == 6
+    assert ids(store) == ["l8", "l6", "l3", "l0"]
+    assert next(store.read())["event"] == {"left_out": LEFT_OUT}
+    assert store.rewrite(eraser.letter) == 0
+    store.append([letter(9)])
+    again = DeadLetterStore(tmp_path, keys=keys)
+    assert ids(again) == ["l9", "l8", "l6", "l3", "l0"]
+    assert not any(b"ann" in path.read_bytes() for path in tmp_path.iterdir())

@@ -11,7 +11,12 @@ from augenblick.durability.formats.checksum import Damage
 from augenblick.durability.formats.head import UnknownFormat
 from augenblick.durability.formats.packs import SHARD_UNIT
 from augenblick.durability.formats.savepoint import _crc, decode_savepoint, encode_savepoint
-from augenblick.durability.savepoints import begin_savepoint, finish_savepoint, open_savepoint
+from augenblick.durability.savepoints import (
+    begin_savepoint,
+    finish_savepoint,
+    open_savepoint,
+    remove_savepoint,
+)
 from augenblick.errors import CheckpointCorrupt, CorruptionFound, StorageError, UsageError
 
 
@@ -132,3 +137,13 @@ def test_no_folder_is_used_twice(tmp_path: Path) -> None:
     url = finished(tmp_path)
     with pytest.raises(StorageError, match="is there already"):
         begin_savepoint("", folder(url).name, tmp_path, ())
+
+
+def test_one_that_failed_is_removed_and_a_whole_one_is_not(tmp_path: Path) -> None:
+    url = begun(tmp_path)
+    remove_savepoint(url, ("shard-0", "shard-1"))
+    assert not folder(url).exists()
+    remove_savepoint(url, ("shard-0", "shard-1"))  # nothing was written yet
+    whole = finished(tmp_path / "other")
+    remove_savepoint(whole, ("shard-0", "shard-1"))
+    assert open_savepoint(whole).epoch == 5

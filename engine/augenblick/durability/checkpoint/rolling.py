@@ -35,6 +35,7 @@ from augenblick.errors import CheckpointCorrupt, JournalFenced, OurError, Storag
 _MANIFEST: Final = f"{CHECKPOINT_FOLDER}/manifest"
 _FORGET: Final = -1
 _NO_EPOCH: Final = 2**63  # later than any
+_NO_POSITION: Final = 2**63  # behind all: there is no snapshot
 
 
 class Checkpoint:
@@ -70,6 +71,7 @@ class Checkpoint:
         self._orders: deque[tuple[int, int, bytes | None]] = deque()
         self._filling: dict[int, tuple[int, bytes]] = {}  # position, snapshot: the next pack
         self._waiting_bytes = 0
+        self._renews: PackKey | None = None
 
     @property
     def positions(self) -> Mapping[int, int]:
@@ -166,6 +168,37 @@ class Checkpoint:
         except OSError as error:
             raise self._failed(error) from error
 
+    def oldest(self, unit: int) -> int:
+        """No file holds anything of the unit that is older than this journal position; called where
+        `commit` is.
+        """
+        found = [
+            self._written[unit].position
+            if unit in self._written and self._written[unit].pack == key
+            else pack.entries[unit].position
+            for key, pack in self._packs.items()
+            if unit in pack.entries
+        ]
+        return min(found, default=_NO_POSITION)
+
+    def renew(self) -> bool:
+        """Write what is left of one pack that holds superseded snapshots anew, and remove it;
+        False: there is none any more. Called where `commit` is, and raises as it does.
+        """
+        self._renews = next(
+            (key for key, pack in self._packs.items() if self._is_mixed(pack)), None
+        )
+        if self._renews is None:
+            return False
+        try:
+            self.commit()
+            self._files.sync_folder(CHECKPOINT_FOLDER)  # else a lost machine could bring it back
+        except OSError as error:
+            raise self._failed(error) from error
+        finally:
+            self._renews = None
+        return True
+
     def read(self, unit: int) -> tuple[int, bytes]:
         """A unit's journal position and snapshot; raises CheckpointCorrupt, KeyError if none."""
         place = self._written[unit]
@@ -237,9 +270,14 @@ class Checkpoint:
         elif unit in self._places:
             self._places[unit] = self._places[unit]._replace(position=position)
 
+    def _is_mixed(self, pack: Pack) -> bool:
+        """Does it hold what a newer snapshot has taken the place of?"""
+        places = self._places
+        return any(unit not in places or places[unit].pack != pack.key for unit in pack.entries)
+
     def _gather(self) -> None:
-        """Take what is left of one pack over to the next: of one that is not under the newest key,
-        else of the emptiest, if it is little.
+        """Take what is left of one pack over to the next: of one that is to be renewed, else of one
+        that is not under the newest key, else of the emptiest, if it is little.
         """
         live = dict.fromkeys(self._packs, 0)
         for unit, (key, _) in self._places.items():
@@ -251,6 +289,8 @@ class Checkpoint:
         }
         newest = self._keys.newest if self._keys is not None else 0
         strange = [key for key in shares if newest and self._packs[key].head.key != newest]
+        if self._renews is not None:
+            strange = [self._renews] if self._renews in shares else []
         emptiest = min(strange or shares, key=lambda key: shares[key], default=None)
         if emptiest is None or not (strange or shares[emptiest] < self._live_share_min):
             return

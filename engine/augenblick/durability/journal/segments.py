@@ -50,9 +50,9 @@ _NOTHING: Final = End(0, 0, (), 0)
 class SegmentJournal:
     """A `durability.store.Journal` in the folder `journal` of a shard's directory.
 
-    The caller holds the directory's lock. `append`, `position` and `roll` belong to one thread,
-    the rest to another; `truncate_below` and `read_from` may run on a third. After JournalBroken
-    every call raises it: the process has to end.
+    The caller holds the directory's lock. `append`, `position`, `roll` and `renew` belong to one
+    thread, the rest to another; `truncate_below` and `read_from` may run on a third. After
+    JournalBroken every call raises it: the process has to end.
 
     `fsync`: what is durable survives the machine. `os`: it survives the process; the machine's loss
     takes what came after the last `sync` (a full segment is synced too).
@@ -104,6 +104,11 @@ class SegmentJournal:
         return self._durable
 
     @property
+    def begin(self) -> int:
+        """Before the first record that is still there."""
+        return self._segments[0].start
+
+    @property
     def synced(self) -> int:
         """Behind the last record that survives the loss of the machine."""
         return self._synced
@@ -135,6 +140,11 @@ class SegmentJournal:
         rules.
         """
         self._pending.append(owner)
+
+    def renew(self) -> None:
+        """See `Journal.renew`: the next record begins a segment, and the mark here is one."""
+        self.roll(self._owner)
+        self.append(())
 
     def commit(self) -> int:
         """See `Journal.commit`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from augenblick.durability.disk import Files
+from augenblick.durability.formats.names import CHECKPOINT_FOLDER
 
 
 class Place(ABC):
@@ -19,6 +21,16 @@ class Place(ABC):
 
     @abstractmethod
     def __init__(self, rest: str) -> None: ...
+
+    def remove(self, folder: str, parts: Sequence[str]) -> None:
+        """Remove what lies in the checkpoints of these parts of a folder, and the folder where
+        there are such; raises OSError or StorageError.
+        """
+        files = self.files()
+        for part in parts:
+            inner = f"{folder}/{part}/{CHECKPOINT_FOLDER}"
+            for name in files.list(inner):
+                files.remove(f"{inner}/{name}")
 
     @abstractmethod
     def files(self) -> Files:

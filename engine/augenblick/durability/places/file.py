@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +22,11 @@ class FilePlace(Place):
             raise UsageError(f"{rest!r} is no absolute path (file:///folder has three slashes)")
         self._path = path.resolve()
         self.url = f"file://{self._path}".rstrip("/")
+
+    def remove(self, folder: str, parts: Sequence[str]) -> None:
+        """The whole folder."""
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._path / folder)
 
     def files(self) -> DiskFiles:
         return DiskFiles(self._path)

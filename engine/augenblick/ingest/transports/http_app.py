@@ -27,7 +27,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 EVENTS_PATH = "/v1/events"
-CONTROL_PATHS = ("/v1/status", "/v1/tail", "/v1/dead-letters", "/v1/plan", "/v1/savepoints")
+CONTROL_PATHS = (
+    "/v1/status",
+    "/v1/tail",
+    "/v1/dead-letters",
+    "/v1/plan",
+    "/v1/savepoints",
+    "/v1/users",
+)
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"POST"),
     (
