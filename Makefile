@@ -3,7 +3,7 @@ IN := .venv/bin
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-system test-all check format sanitized bench docs fuzz sim sim-mutants kills clean
+.PHONY: help setup build demo test test-system test-all check format sanitized bench docs fuzz soak sim sim-mutants kills clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ bench: setup build ## kernel micro-benchmarks and the first load scenario
 docs: setup ## generate the reference pages
 	@$(IN)/python docs/generate.py
 
-fuzz: setup build ## throw mutated bytes at everything that reads from outside
-	@$(IN)/python -m pytest tests/fuzz
+fuzz: setup build ## throw a million mutated inputs at each reader of foreign bytes (minutes)
+	@$(IN)/python -m tests.fuzz.run
+
+soak: setup build ## ten times the live set through the kernel: is memory flat? (minutes)
+	@$(IN)/python -m pytest tests/unit/kernel_properties/test_soak.py
 
 sim: setup build ## simulated clusters on a seeded network (SEED=n repeats one)
 	@$(if $(SEED),AUGENBLICK_SIM_SEED=$(SEED)) $(IN)/python -m pytest tests/simulation/test_cluster.py tests/simulation/test_durable.py

@@ -17,7 +17,11 @@ from augenblick_bench.scenarios import SCENARIOS
 
 _IN_SOURCE_TREE = Path("bench", "results")
 _ELSEWHERE = Path("augenblick-bench-results")
-_SETTINGS = {"AUGENBLICK_DURABILITY"}  # of the engine: what changes the figures
+_SETTINGS = {
+    "AUGENBLICK_DURABILITY",
+    "AUGENBLICK_JOBS",
+    "AUGENBLICK_PEERS",
+}  # what changes the figures
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -75,6 +75,7 @@ ROWS: dict[str, Row] = {
     "micro": row(
         {"augenblick", "augenblick_bench", "augenblick_native"}, ANY
     ),  # bench/micro, run by pytest
+    "peers": row(set(), ANY),  # bench/peers, each run by a Python of its own
     "augenblick_native": row(
         {"augenblick_native"}, {"cpython", "libc", "cython"}, {"logging", *LOOP}
     ),

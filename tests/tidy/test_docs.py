@@ -43,7 +43,7 @@ def test_make_targets(path: Path):
 
 def test_the_targets_of_the_house():
     assert make_targets() == set(
-        "help setup build test test-system test-all check format bench demo docs fuzz sim"
+        "help setup build test test-system test-all check format bench demo docs fuzz soak sim"
         " sim-mutants kills sanitized clean".split()
     )
 

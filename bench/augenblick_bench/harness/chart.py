@@ -6,6 +6,8 @@ from typing import Any
 
 from augenblick_bench.harness.report import Result
 
+WIDE = 10  # a curve that rises so many times is drawn over a logarithm
+
 
 def draw(results: Sequence[Result], path: Path) -> bool:
     """Write the chart as PNG; False if matplotlib is not installed."""
@@ -18,6 +20,8 @@ def draw(results: Sequence[Result], path: Path) -> bool:
 
     if results[0].moments:
         return _draw_moments(plt, results[0], path)
+    if "curve" in results[0].facts:
+        return _draw_costs(plt, results, path)
     with_curve = [result for result in results if result.curve_ms]
     columns = 2 if with_curve else 1
     figure, axes = plt.subplots(1, columns, figsize=(6 * columns, 4.5), squeeze=False)
@@ -49,6 +53,35 @@ def _draw_moments(plt: Any, result: Result, path: Path) -> bool:
         axis.axvline(0, color="red", linewidth=1)
         axis.grid(visible=True, alpha=0.3)
     figure.suptitle(f"{result.scenario}: {result.variant}")
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    return True
+
+
+def _draw_costs(plt: Any, results: Sequence[Result], path: Path) -> bool:
+    """A small chart for each curve: ns per event over what grows."""
+    names = list(dict.fromkeys(result.facts["curve"] for result in results))
+    rows = -(-len(names) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(13, 4 * rows), squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        own = [result.facts for result in results if result.facts["curve"] == name]
+        at = [facts["x"] for facts in own]
+        axis.plot(at, [facts["ns_per_event"] for facts in own], "o-", label="all batches")
+        axis.plot(at, [facts["ns_per_event_best"] for facts in own], ".--", label="best fifth")
+        axis.set_xscale("symlog", linthresh=1)
+        if max(facts["ns_per_event"] for facts in own) > WIDE * own[0]["ns_per_event"]:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=0)
+        axis.set_xlabel(own[0]["axis"])
+        axis.set_ylabel("ns per event")
+        axis.grid(visible=True, alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    figure.suptitle(results[0].scenario)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

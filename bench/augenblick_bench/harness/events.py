@@ -48,6 +48,8 @@ class Traffic:
     pace        events per second of event time
     cart_share  of the events: an article put in the cart
     quick_share of the events: one of these is an article the user may have seen before
+    behind_share of the events: out of order, by less than BEHIND_MS
+    articles    different articles that one user looks at
     """
 
     users: int
@@ -55,6 +57,8 @@ class Traffic:
     pace: float
     cart_share: float = 0.05
     quick_share: float = 0.01
+    behind_share: float = 0.05
+    articles: int = ARTICLES_SEEN
     seed: int = 1
 
     def chances(self) -> NDArray[np.float64]:
@@ -93,7 +97,7 @@ class EventMaker:
             user, turn = numbers % users, numbers // users
             kind = np.where(turn < views, _VIEW, _PURCHASE)
             time_ms = self.traffic.base_ms - (total - numbers) * 60_000 // total
-            choice = np.stack([turn % 2, turn % ARTICLES_SEEN])
+            choice = np.stack([turn % 2, turn % self.traffic.articles])
             yield self._encode(WARM_IDS + numbers, user, kind, time_ms, choice, rng)
 
     def blocks(self, events: int) -> Iterator[Block]:
@@ -110,11 +114,11 @@ class EventMaker:
         ).astype(np.int64)
         kind = np.searchsorted(np.cumsum(traffic.chances()), rng.random(count)).clip(0, 4)
         time_ms = traffic.base_ms + (numbers * (1000 / traffic.pace)).astype(np.int64)
-        behind = rng.random(count) < 0.05
+        behind = rng.random(count) < traffic.behind_share
         time_ms[behind] -= rng.integers(1, BEHIND_MS, int(behind.sum()))
-        article = rng.integers(0, ARTICLES_SEEN, count)
+        article = rng.integers(0, traffic.articles, count)
         is_new = (kind == _ADD) & (rng.random(count) >= traffic.quick_share / traffic.cart_share)
-        article[is_new] += ARTICLES_SEEN
+        article[is_new] += traffic.articles
         choice = np.stack([rng.integers(0, 2, count), article])
         repeats = np.flatnonzero(rng.random(count) < 0.01)
         originals = np.maximum(repeats - rng.integers(1, REPEAT_EVENTS, len(repeats)), 0)

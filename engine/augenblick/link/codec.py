@@ -103,7 +103,7 @@ def _message(data: bytes, start: int, stop: int) -> Message:
         raise ProtocolError("a link header that is longer than its frame")
     try:
         header = msgpack.unpackb(data[start + _HEAD.size : end], strict_map_key=False)
-    except (ValueError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, msgpack.UnpackException) as error:  # a list as a key
         raise ProtocolError("a link header that is no msgpack map") from error
     if not isinstance(header, dict):
         raise ProtocolError("a link header that is no msgpack map")

@@ -86,7 +86,8 @@ def test_processes_are_found_by_their_mark() -> None:
 
 
 def test_scenarios_are_found_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    names = ["crash", "kernel", "latency", "micro", "route", "start", "throughput"]
+    names = ["checkpoint", "crash", "curves", "kernel", "latency", "micro", "peers", "route"]
+    names += ["start", "throughput"]
     assert SCENARIOS.names() == names
     assert main(["--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == names
@@ -96,7 +97,7 @@ def test_an_unknown_scenario_is_bad_usage(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit) as caught:
         main(["nothing"])
     assert caught.value.code == 2
-    assert "there are crash, kernel" in capsys.readouterr().err
+    assert "there are checkpoint, crash, curves" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["route", "kernel"])

@@ -56,6 +56,7 @@ def test_a_stranger_gets_little_room() -> None:
         struct.pack("<IBBH", 5, 1, 1, 1) + b"\xc1",
         struct.pack("<IBBH", 5, 1, 1, 1) + b"\x93",
         struct.pack("<IBBH", 5, 1, 1, 1) + msgpack.packb(7),
+        struct.pack("<IBBH", 7, 1, 1, 3) + b"\x81\x90\xc0",  # a list as a key
         struct.pack("<IBBH", 4 + 5000, 1, 1, 5000) + b"\x91" * 5000,
     ],
 )
