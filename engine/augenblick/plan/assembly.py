@@ -1,6 +1,6 @@
 """Puts a checked plan together as a program: things get an index, conditions their code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -114,16 +114,8 @@ class _Assembly:
             metric_values=metric_values,
             actions={name: program_action(name, one) for name, one in plan.actions.items()},
             emit_session=action_names(plan.emit.session),
-            emit_window={
-                index: action_names(plan.emit.window[feature.name])
-                for index, feature in enumerate(features)
-                if feature.name in plan.emit.window
-            },
-            emit_metric={
-                index: action_names(plan.emit.metric[metric.name])
-                for index, metric in enumerate(metrics)
-                if metric.name in plan.emit.metric
-            },
+            emit_window=_emitted(plan.emit.window, features),
+            emit_metric=_emitted(plan.emit.metric, metrics),
             uses_session_events=self._uses_session_events(tables.selectors),
             calendars=tables.calendars,
             contact_cap=contact_cap(plan.policies.contact_cap),
@@ -273,3 +265,14 @@ class _Assembly:
         except ConditionError as error:
             self._problems.add(path, error.message)
             return None
+
+
+def _emitted(
+    chosen: Mapping[str, str | list[str]], named: tuple[N, ...]
+) -> dict[int, tuple[str, ...]]:
+    """The actions of what is emitted, by its number."""
+    return {
+        index: action_names(chosen[one.name])
+        for index, one in enumerate(named)
+        if one.name in chosen
+    }
