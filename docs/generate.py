@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML
 
 from augenblick import limits
 from augenblick.durability.formats import (
@@ -143,6 +144,33 @@ def cost(name: str, window: str) -> str:
         return "–"
     typical, bytes_max = window_bytes(feature)
     return f"{typical:,}" if typical == bytes_max else f"{typical:,} to {bytes_max:,}"
+
+
+def examples_page() -> str:
+    """Whole plans with events, and what fires, worked out now."""
+    parts = [f"# Examples\n\n{MARK}", EXAMPLES_TEXT]
+    for example in YAML(typ="safe").load((FOLDER.parent / "examples.yaml").read_text("utf-8")):
+        parts.append(f"\n## {example['title']}\n\n")
+        if "text" in example:
+            parts.append(example["text"] + "\n\n")
+        parts.append(f"```yaml\n{example['plan']}```\n\n")
+        lines = [example_event(*event) for event in example["events"]]
+        records = simulate(f"plan: docs\n{example['plan']}", [line.encode() for line in lines])
+        parts.append("```json\n" + "".join(f"{line}\n" for line in lines) + "```\n\n")
+        fired = [example_firing(record) for record in records if record["kind"] == "firing"]
+        parts.append("".join(f"- {line}\n" for line in fired))
+    return "".join(parts).rstrip() + "\n"
+
+
+def example_event(time: int, user: str, event: str, props: Any = None) -> str:
+    whole = {"time": time, "user": user, "event": event, **({"props": props} if props else {})}
+    return json.dumps(whole)
+
+
+def example_firing(record: dict[str, Any]) -> str:
+    rest = [f"`{key}` {json.dumps(record[key])}" for key in ("by", "values") if record[key]]
+    shown = "".join(f", {one}" for one in rest)
+    return f"`{record['trigger']}` fires for `{record['user']}` at {record['time']}{shown}"
 
 
 def documentation(model: type[BaseModel]) -> str:
@@ -311,6 +339,11 @@ POLICY_EXAMPLES = {
         ("ann view 20:59", "bob view 21:30", "cid view 23:00", "dan view 31:00", "eve view 31:01"),
     ),
 }  # fmt: skip
+EXAMPLES_TEXT = """\
+Each example stands for itself: a plan (but for its name), events in order of arrival, and what
+fires. `augenblick simulate` does the same with a plan and events of your own.
+"""
+
 VALUES = """\
 A **duration** is a whole number and a unit: `250ms 30s 5m 12h 7d`. A **percentage** is `10%` or
 `0.25%`. A **name** has letters, digits
@@ -322,6 +355,15 @@ A **condition** is a subset of Python's expressions: `and or not == != < <= > >=
 numbers, texts, durations and a few functions. In `where` and `by` a bare name is a property of the
 event; everywhere else it is a feature, segment or metric, and `EVENT.x` a property of the event at
 hand. A comparison with something missing is false, `!=` too; `exists(x)` asks.
+
+With one value `max min sum any` reduce the groups of the features in it: `max(views) >= 3`,
+`any(balance < below)`. Features with the same `by` are read together, for every group that one of
+them holds; what is no number is left out (for `any`: what is not true). Of no groups `max` and
+`min` are missing, `sum` is 0, `any` is false. With more values `max` and `min` compare them.
+`hour(x)` (0 to 23), `weekday(x)` (Monday 1 to Sunday 7) and `days_since(x)` (midnights between x
+and the instant at which the condition is read, below 0 when x is to come) look at the clocks of the
+plan's `zone`.
+`distance_km(lat, lon, lat2, lon2)` is the great circle between two places in degrees.
 """
 
 
@@ -390,6 +432,7 @@ def pages() -> dict[str, str]:
     """File name to text of every generated page."""
     return {
         "aggregates.md": aggregates_page(),
+        "examples.md": examples_page(),
         "plan.md": plan_page(Plan),
         "formats.md": formats_page(),
         "policies.md": policies_page(),

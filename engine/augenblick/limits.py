@@ -213,6 +213,7 @@ plan_problems_max: Final = 100  # mistakes shown together; the rest is a number
 plan_text_chars_max: Final = 4_096  # one description, URL or path
 segments_max: Final = 512  # segments of one plan; their order is found by recursion
 sliding_events_max: Final = 65_536  # sliding_max of one feature: events kept exactly
+sequence_events_max: Final = 64  # of one match, repeats included
 steps_max: Final = 16  # steps of one sequence
 triggers_max: Final = 1_024  # triggers of one plan
 variants_max: Final = 64  # variants of one trigger

@@ -26,7 +26,9 @@ from augenblick_native.program cimport OPERAND_NONE, FeatureRule, TriggerRule
 from augenblick_native.record cimport (
     cell_at, first_cell, free_record, group_data, payload, shrink,
 )
-from augenblick_native.session cimport is_cut, session_close, session_ending, sessions_next_close_ms
+from augenblick_native.session cimport (
+    is_cut, session_close, session_ending, session_events, sessions_next_close_ms,
+)
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS, KeyGroup, Session, User
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport entry_of, remove_user, user_id
@@ -164,7 +166,7 @@ cdef void close_session(Machine* machine, int64_t at_ms) noexcept nogil:
         row.start_ms = closed.start_ms
         row.end_ms = closed.last_ms
         row.time_ms = closed.last_ms
-        row.count = closed.events
+        row.count = session_events(&closed)
         pack_array(&machine.bodies, 1)
         pack_str(&machine.bodies, user_id(machine.keeper.user), machine.keeper.user.id_bytes)
         put_row(machine, &row)

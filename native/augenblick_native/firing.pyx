@@ -24,6 +24,7 @@ from augenblick_native.predicate cimport evaluate
 from augenblick_native.program cimport OPERAND_NONE, TRIGGER_ACTOR, TRIGGER_WHEN, ValueRule
 from augenblick_native.reading cimport pack_feature_map, read_feature
 from augenblick_native.record cimport find_cell, payload
+from augenblick_native.reducing cimport pack_groups, reduce_groups
 from augenblick_native.session cimport session_holding
 from augenblick_native.state cimport NO_TIME_MS, Session
 from augenblick_native.status cimport STATUS_OK
@@ -49,6 +50,7 @@ cdef Readers READERS
 READERS.feature = read_feature
 READERS.segment = read_segment
 READERS.metric = NULL
+READERS.reduction = reduce_groups
 
 
 cdef const Readers* user_readers() noexcept nogil:
@@ -135,6 +137,8 @@ cdef void pack_values(Machine* machine, const TriggerRule* rule, Moment* moment)
         pack_str(&machine.bodies, wanted.name.data, wanted.name.size)
         if wanted.map_feature >= 0:
             pack_feature_map(machine, moment, wanted.map_feature)
+        elif wanted.map_groups >= 0:
+            pack_groups(machine, moment, wanted.map_groups, &READERS)
         else:
             value = evaluate(machine, moment, wanted.code, &READERS)
             pack_value(&machine.bodies, &value)

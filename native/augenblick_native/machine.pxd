@@ -168,6 +168,13 @@ cdef struct Caused:
     int32_t event_id
     int64_t time_ms
 
+# What a condition on earlier steps reads; steps.pyx says how rows lie.
+cdef struct Rows:
+    const uint8_t* at_hand          # the row of the event that would be the next
+    uint32_t at_hand_bytes
+    const uint8_t* kept             # those of earlier steps
+    uint32_t kept_bytes
+
 cdef struct Machine:
     const Plan* plan
     Arena arena                     # of the records
@@ -209,6 +216,7 @@ cdef struct Machine:
     Buffer sketch                   # a sketch in the making
     Buffer rivals                   # of policies.Rival: firings that are yet to be decided
     uint64_t* suppressed            # [trigger][Suppression]
+    Rows step_rows                  # for conditions on earlier steps
 
 
 # The event was filled anew: what was worked out of it before holds no more.

@@ -16,7 +16,9 @@ cdef bint step_partials(
 ) noexcept nogil
 
 # A match of just the event at hand.
-cdef bint match_alone(Machine* machine, const Taken* taken, Match* match) noexcept nogil
+cdef bint match_alone(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match
+) noexcept nogil
 
 # The earliest instant at which all partials of one trigger are hopeless; NEVER_MS: none.  The user
 # has an annex.

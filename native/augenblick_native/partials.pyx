@@ -23,6 +23,9 @@ from augenblick_native.record cimport (
 )
 from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport MASK_NOT
+from augenblick_native.steps cimport (
+    identities_size, is_negated, moved_to, rows_size, write_rows,
+)
 
 cdef uint32_t NONE = 0xFFFFFFFF             # no place in the log
 
@@ -266,6 +269,8 @@ cdef void begin_partial(
     cdef Book book
     cdef Chain* chain
     cdef Partial* partial
+    cdef uint8_t* identities
+    cdef uint32_t rows
     if offset == 0 and make_annex(&machine.annex):
         offset = make_cell(machine, rule)
     if offset == 0:
@@ -279,42 +284,57 @@ cdef void begin_partial(
     while book.head.count >= TRIGGER_PARTIALS_MAX:
         machine.counters[COUNT_PARTIALS_DROPPED] += partial_at(&book, book.head.front).steps != 0
         drop_front(&book)
-    if not make_room(machine, offset, &book, size_of(taken.group.size, taken.identity_bytes)):
+    rows = rows_size(machine, rule, NULL, taken, 1) if rule.keeps_count else 0
+    if not make_room(
+        machine, offset, &book, size_of(taken.group.size, taken.identity_bytes + rows)
+    ):
         machine.counters[COUNT_STATE_FULL] += 1
         if book.head.count == 0:
             remove_cell(machine.annex.user, offset)
         return
-    partial = append(&book, taken.group.data, taken.group.size, taken.identity_bytes)
+    partial = append(&book, taken.group.data, taken.group.size, taken.identity_bytes + rows)
     machine.keeper.user.stamp += 1
     partial.serial = machine.keeper.user.stamp
     partial.first_ms = taken.time_ms
     partial.last_ms = taken.time_ms
     partial.steps = 1
     partial.identity_parts = taken.identity_parts
-    memcpy(<uint8_t*>identities_of(partial), taken.identity, taken.identity_bytes)
+    identities = <uint8_t*>identities_of(partial)
+    memcpy(identities, taken.identity, taken.identity_bytes)
+    if rows:
+        write_rows(machine, rule, NULL, taken, 1, identities + taken.identity_bytes, rows)
     link(
         &book, find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed),
         taken.group.hashed, <uint32_t>(<uint8_t*>partial - book.log)
     )
 
 
-# The partial goes on with one more step, at the log's end; in its chain it keeps its place.
+# The partial goes on to a position, at the log's end; in its chain it keeps its place.
 cdef uint32_t extend(
-    const Book* book, Chain* chain, uint32_t before, uint32_t place, const Taken* taken
+    Machine* machine, const TriggerRule* rule, const Book* book, Chain* chain, uint32_t before,
+    uint32_t place, const Taken* taken, uint32_t position
 ) noexcept nogil:
     cdef Partial* old = partial_at(book, place)
+    cdef uint32_t former = identities_size(rule, old) if rule.keeps_count else old.identities_bytes
+    cdef uint32_t rows = (
+        rows_size(machine, rule, old, taken, position) if rule.keeps_count else 0
+    )
     cdef Partial* partial = append(
-        book, value_of(old), old.value_bytes, old.identities_bytes + taken.identity_bytes
+        book, value_of(old), old.value_bytes, former + taken.identity_bytes + rows
     )
     cdef uint8_t* identities = <uint8_t*>identities_of(partial)
     cdef uint32_t made = <uint32_t>(<uint8_t*>partial - book.log)
-    memcpy(identities, identities_of(old), old.identities_bytes)
-    memcpy(identities + old.identities_bytes, taken.identity, taken.identity_bytes)
+    memcpy(identities, identities_of(old), former)
+    memcpy(identities + former, taken.identity, taken.identity_bytes)
+    if rows:
+        write_rows(
+            machine, rule, old, taken, position, identities + former + taken.identity_bytes, rows
+        )
     partial.first_ms = old.first_ms
     partial.last_ms = taken.time_ms
     partial.following = old.following
     partial.serial = old.serial
-    partial.steps = old.steps + 1
+    partial.steps = <uint8_t>position
     partial.identity_parts = old.identity_parts + taken.identity_parts
     unlink(book, chain, before, place)
     chain.count += 1
@@ -329,10 +349,13 @@ cdef uint32_t extend(
 
 # A match of the partial's events and the event at hand, in the call's scratch.
 cdef bint complete(
-    Machine* machine, const Partial* partial, const Taken* taken, Match* match
+    Machine* machine, const TriggerRule* rule, const Partial* partial, const Taken* taken,
+    Match* match
 ) noexcept nogil:
-    cdef uint32_t before = partial.identities_bytes if partial != NULL else 0
+    cdef uint32_t before = 0
     cdef size_t at = machine.scratch.size
+    if partial != NULL:
+        before = identities_size(rule, partial) if rule.keeps_count else partial.identities_bytes
     if buffer_room(&machine.scratch, before + taken.identity_bytes) == NULL:
         return False
     if before:
@@ -348,31 +371,44 @@ cdef bint complete(
     return True
 
 
-cdef bint match_alone(Machine* machine, const Taken* taken, Match* match) noexcept nogil:
-    return complete(machine, NULL, taken, match)
-
-
-cdef inline bint is_next(
-    const TriggerRule* rule, const Partial* partial, const Taken* taken
+cdef bint match_alone(
+    Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match
 ) noexcept nogil:
-    return (
+    return complete(machine, rule, NULL, taken, match)
+
+
+# The position to which the event takes the partial; 0: it is no step for it.
+cdef inline uint32_t next_position(
+    Machine* machine, const TriggerRule* rule, const Partial* partial, const Taken* taken
+) noexcept nogil:
+    if not rule.is_plain:
+        return moved_to(machine, rule, partial, taken)
+    if (
         taken.mask & (<uint32_t>1 << partial.steps) != 0
         and taken.time_ms >= partial.last_ms
         and taken.time_ms - partial.first_ms <= rule.within_ms
-    )
+    ):
+        return partial.steps + 1
+    return 0
 
 
-# Log bytes of the partials that the event extends.
+# Log bytes of the partials that the event extends, or a few more.
 cdef uint32_t extended_bytes(
-    const TriggerRule* rule, const Book* book, const Chain* chain, const Taken* taken
+    Machine* machine, const TriggerRule* rule, const Book* book, const Chain* chain,
+    const Taken* taken
 ) noexcept nogil:
     cdef uint32_t size = 0
     cdef uint32_t place = chain.first if chain.count else NONE
     cdef const Partial* partial
+    cdef uint32_t position
     while place != NONE:
         partial = partial_at(book, place)
-        if partial.steps + 1 < <int>rule.steps_count and is_next(rule, partial, taken):
-            size += size_of(partial.value_bytes, partial.identities_bytes + taken.identity_bytes)
+        position = next_position(machine, rule, partial, taken)
+        if position and position < rule.positions_count:
+            size += size_of(
+                partial.value_bytes, partial.identities_bytes + taken.identity_bytes
+                + (rows_size(machine, rule, partial, taken, position) if rule.keeps_count else 0)
+            )
         place = partial.following
     return size
 
@@ -389,10 +425,13 @@ cdef bint take_steps(
     cdef Partial* partial
     cdef bint matched = False
     cdef bint goes
+    cdef uint32_t position
     if chain.count == 0:
         return False
-    if rule.steps_count > 2:
-        if not make_room(machine, offset, &book, extended_bytes(rule, &book, chain, taken)):
+    if rule.positions_count > 2:
+        if not make_room(
+            machine, offset, &book, extended_bytes(machine, rule, &book, chain, taken)
+        ):
             machine.counters[COUNT_STATE_FULL] += 1
             return False
         chain = find_chain(&book, taken.group.data, taken.group.size, taken.group.hashed)
@@ -401,16 +440,19 @@ cdef bint take_steps(
         partial = partial_at(&book, place)
         following = partial.following
         goes = is_hopeless(machine, rule, partial)
-        if goes or not is_next(rule, partial, taken):
+        position = 0 if goes else next_position(machine, rule, partial, taken)
+        if not rule.is_plain and not goes:
+            goes = is_negated(machine, rule, partial, taken, position)
+        if goes or position == 0:
             goes = goes or (rule.strict and not taken.derived)
-        elif partial.steps + 1 < <int>rule.steps_count:
-            place = extend(&book, chain, before, place, taken)
+        elif position < rule.positions_count:
+            place = extend(machine, rule, &book, chain, before, place, taken, position)
         elif rule.ends_in_not:
             arms[0] = True
             goes = rule.strict
         else:
             # in order of their beginning: the first is the match
-            matched = matched or complete(machine, partial, taken, match)
+            matched = matched or complete(machine, rule, partial, taken, match)
             goes = True
         if goes:
             unlink(&book, chain, before, place)
@@ -437,7 +479,7 @@ cdef bint step_partials(
     Machine* machine, const TriggerRule* rule, const Taken* taken, Match* match, bint* arms
 ) noexcept nogil:
     cdef uint32_t offset = face_cell(machine, rule)
-    cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | 1)
+    cdef uint32_t later_steps = taken.mask & ~<uint32_t>(MASK_NOT | rule.is_plain)
     cdef bint matched = False
     if offset and (later_steps or rule.strict):
         matched = take_steps(machine, rule, taken, match, arms, offset)

@@ -21,7 +21,7 @@ cdef struct AbsenceHead:
     uint16_t identity_bytes
     uint16_t identity_parts
 
-# An event that waits; its `match` value, identity and cause follow.
+# An event that waits; its `match` value, identity, cause and row follow.
 cdef struct WaitingHead:
     int64_t time_ms
     uint32_t size
@@ -32,7 +32,7 @@ cdef struct WaitingHead:
     uint8_t identity_parts
     uint8_t derived
     uint16_t unused
-    uint32_t unused2
+    uint32_t row_bytes
 
 # Head of the waiting cell: how many wait; where in the payload the first and the last lie, and
 # where the last ends.

@@ -23,6 +23,7 @@ from augenblick_native.record cimport (
 )
 from augenblick_native.state cimport NEVER_MS
 from augenblick_native.step cimport MASK_NOT
+from augenblick_native.steps cimport negation_bits, take_row
 from augenblick_native.values cimport has_value, pack_value
 from augenblick_native.window cimport event_group
 
@@ -62,6 +63,8 @@ cdef bint taken_of(
             taken.mask |= <uint32_t>1 << index
     if rule.ends_in_not and selects(machine, event, rule.negation.selector):
         taken.mask |= MASK_NOT
+    if rule.negations_count:
+        taken.mask |= negation_bits(machine, rule, event)
     if taken.mask == 0 and (not rule.strict or event.derived):
         return False
     if not event_group(machine, event, rule.match, &taken.group) and rule.match != OPERAND_NONE:
@@ -72,6 +75,10 @@ cdef bint taken_of(
         &machine.scratch, 512 + event.name.size * 2 + event.id.size * 2 + event.props_bytes
     ) == NULL:
         return False
+    if rule.keeps_count:
+        take_row(machine, rule, event, taken)
+        if taken.row == NULL:
+            return False
     at = machine.scratch.size
     pack_identity(&machine.scratch, event, &taken.identity_parts)
     taken.identity = machine.scratch.data + at
@@ -142,13 +149,13 @@ cdef bint take_event(
     cdef bint arms = False
     if rule.ends_in_not and taken.mask & MASK_NOT:
         cancel(machine, rule, taken)
-    if rule.steps_count > 1:
+    if rule.positions_count > 1:
         matched = step_partials(machine, rule, taken, match, &arms)
     elif taken.mask & 1:
         if rule.ends_in_not:
             arms = True
         else:
-            matched = match_alone(machine, taken, match)
+            matched = match_alone(machine, rule, taken, match)
     if arms:
         arm_absence(machine, rule, taken)
     return matched
@@ -313,7 +320,7 @@ cdef bint make_room(Machine* machine, uint32_t offset, uint32_t size) noexcept n
 cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) noexcept nogil:
     cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
     cdef uint32_t whole = <uint32_t>sizeof(WaitingHead) + pad8(
-        taken.group.size + taken.identity_bytes + taken.cause_bytes
+        taken.group.size + taken.identity_bytes + taken.cause_bytes + taken.row_bytes
     )
     cdef uint32_t at
     cdef Queue* queue
@@ -348,12 +355,18 @@ cdef bint wait(Machine* machine, const TriggerRule* rule, const Taken* taken) no
     waiting.identity_bytes = <uint16_t>taken.identity_bytes
     waiting.identity_parts = taken.identity_parts
     waiting.derived = taken.derived
+    waiting.row_bytes = taken.row_bytes
     data = <uint8_t*>waiting + sizeof(WaitingHead)
     if taken.group.size:                    # memcpy takes no NULL, whatever the size
         memcpy(data, taken.group.data, taken.group.size)
     memcpy(data + taken.group.size, taken.identity, taken.identity_bytes)
     if taken.cause_bytes:
         memcpy(data + taken.group.size + taken.identity_bytes, taken.cause, taken.cause_bytes)
+    if taken.row_bytes:
+        memcpy(
+            data + taken.group.size + taken.identity_bytes + taken.cause_bytes, taken.row,
+            taken.row_bytes
+        )
     return True
 
 
@@ -379,7 +392,9 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
         return False
     machine.counters[COUNT_WAITING_FORCED] += queue_at(machine, offset).count > WAITING_MAX
     waiting = waiting_at(machine, offset, queue_at(machine, offset).first_at)
-    size = waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes
+    size = (
+        waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes + waiting.row_bytes
+    )
     data = buffer_room(&machine.scratch, size)
     if data != NULL:
         put_bytes(&machine.scratch, <uint8_t*>waiting + sizeof(WaitingHead), size)
@@ -395,6 +410,8 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
         taken.identity_parts = waiting.identity_parts
         taken.cause = data + waiting.group_bytes + waiting.identity_bytes
         taken.cause_bytes = waiting.cause_bytes
+        taken.row = taken.cause + waiting.cause_bytes
+        taken.row_bytes = waiting.row_bytes
     queue_at(machine, offset).first_at += waiting.size
     queue_at(machine, offset).count -= 1
     if queue_at(machine, offset).count == 0:

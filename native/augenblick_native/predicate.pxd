@@ -13,6 +13,12 @@ cdef struct Readers:
     Reader feature
     Reader segment
     Reader metric
+    # of a reduction; it evaluates again, with these readers
+    Value (*reduction)(
+        Machine* machine, Moment* moment, int32_t index, const void* readers
+    ) noexcept nogil
+
+cdef Value arithmetic(int op, const Value* one, const Value* other) noexcept nogil
 
 # Result of the code at the moment.  The program was checked when it was compiled; a stack that
 # would overflow gives missing.

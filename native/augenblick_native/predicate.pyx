@@ -13,6 +13,7 @@ from libc.string cimport memcmp, memset
 from augenblick_native.buffer cimport buffer_room
 from augenblick_native.cursor cimport Cursor, cursor_over
 from augenblick_native.decode cimport operand
+from augenblick_native.functions cimport apply_function, step_value
 from augenblick_native.msgpack cimport (
     VALUE_INT, VALUE_LIST, VALUE_STR, missing, read_array_header, read_value,
 )
@@ -20,7 +21,7 @@ from augenblick_native.program cimport (
     OP_ABS, OP_ADD, OP_AND_JUMP, OP_CONST, OP_CONTAINS, OP_DIV, OP_END, OP_EQ, OP_EXISTS,
     OP_FEATURE, OP_FIELD, OP_FIELD_OF, OP_GE, OP_GT, OP_IN, OP_IN_VALUE, OP_LE, OP_LOWER, OP_LT,
     OP_MAX, OP_METRIC, OP_MIN, OP_MUL, OP_NE, OP_NEG, OP_NOT, OP_OR_JUMP, OP_OWN, OP_OWN_OF,
-    OP_ROUND, OP_SEGMENT, OP_SUB, STACK_VALUES_MAX, Code,
+    OP_REDUCE, OP_ROUND, OP_SEGMENT, OP_STEP, OP_SUB, STACK_VALUES_MAX, Code,
 )
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.values cimport (
@@ -129,6 +130,18 @@ cdef bint contains(const Value* container, const Value* value) noexcept nogil:
     return False
 
 
+# `one in other`, contains(one, other) or startswith(one, other).
+cdef bint contains_by(int op, const Value* one, const Value* other) noexcept nogil:
+    if op == OP_IN_VALUE:
+        return contains(other, one)
+    if op == OP_CONTAINS:
+        return contains_text(one, other)
+    return (
+        one.kind == VALUE_STR and other.kind == VALUE_STR and other.size <= one.size
+        and memcmp(one.data, other.data, other.size) == 0
+    )
+
+
 # ASCII letters to lower case, into the call's scratch; other bytes stay.
 cdef Value lowered(Machine* machine, const Value* text) noexcept nogil:
     cdef uint8_t* at
@@ -146,6 +159,18 @@ cdef Value lowered(Machine* machine, const Value* text) noexcept nogil:
 
 cdef Value own(const Event* event, uint32_t number) noexcept nogil:
     return operand(event, -<int32_t>number)
+
+
+# What is neither of the event nor a feature, segment or metric: groups reduced, an earlier step.
+cdef Value read_further(
+    Machine* machine, Moment* moment, uint32_t word, const uint32_t* further,
+    const Readers* readers
+) noexcept nogil:
+    if word & 0xFF == OP_STEP:
+        return step_value(&machine.step_rows, word >> 8, further[0], further[1])
+    if readers == NULL:
+        return missing()
+    return readers.reduction(machine, moment, <int32_t>(word >> 8), readers)
 
 
 cdef Value evaluate(
@@ -235,17 +260,16 @@ cdef Value evaluate(
             stack[top] = of_bool(has_value(&stack[top]))
         elif op == OP_LOWER:
             stack[top] = lowered(machine, &stack[top])
+        elif op == OP_REDUCE or op == OP_STEP:
+            top += 1
+            if top == STACK_VALUES_MAX:
+                return missing()
+            stack[top] = read_further(machine, moment, word, &program.words[at], readers)
+            at += 2 if op == OP_STEP else 0
+        elif op > OP_REDUCE:
+            top = apply_function(machine.plan, op, moment.at_ms, stack, top)
         else:
-            if op == OP_IN_VALUE:
-                found = contains(&stack[top], &stack[top - 1])
-            elif op == OP_CONTAINS:
-                found = contains_text(&stack[top - 1], &stack[top])
-            else:
-                found = (
-                    stack[top - 1].kind == VALUE_STR and stack[top].kind == VALUE_STR
-                    and stack[top].size <= stack[top - 1].size
-                    and memcmp(stack[top - 1].data, stack[top].data, stack[top].size) == 0
-                )
+            found = contains_by(op, &stack[top - 1], &stack[top])
             top -= 1
             stack[top] = of_bool(found)
     return stack[top] if top >= 0 else missing()

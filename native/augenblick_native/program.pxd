@@ -90,6 +90,12 @@ cdef enum Op:                           # a word's low byte; engine/augenblick/p
     OP_LOWER
     OP_STARTSWITH
     OP_CONTAINS
+    OP_REDUCE                           # from here on: functions.pyx
+    OP_HOUR
+    OP_WEEKDAY
+    OP_DAYS_SINCE
+    OP_DISTANCE_KM
+    OP_STEP
 
 
 # A run of indexes inside Plan.lists.
@@ -123,6 +129,18 @@ cdef struct CalendarRun:
 cdef struct Calendar:
     const CalendarRun* runs
     uint32_t count
+
+cdef enum ReductionKind:
+    REDUCTION_MAX
+    REDUCTION_MIN
+    REDUCTION_SUM
+    REDUCTION_ANY
+
+# A code read for each group that any of the features holds.
+cdef struct ReductionRule:
+    ReductionKind kind
+    int32_t code
+    Span features
 
 cdef struct FeatureRule:
     Text name
@@ -167,11 +185,29 @@ cdef struct LimitRule:
 cdef struct StepRule:
     int32_t selector
     int64_t for_ms
+    int32_t code                # of a condition that reads earlier steps, or -1
+    uint8_t times_min           # events it takes
+    uint8_t times_max
+    bint kept                   # later steps read what it took
+
+# What may not come between two steps.
+cdef struct NegationRule:
+    int32_t selector
+    int32_t code                # as in StepRule
+    uint32_t after              # positive steps before it
+
+# Where a partial stands: at the so many-th event of a step.  Numbered from 1, as steps are.
+cdef struct PositionRule:
+    uint8_t step
+    uint8_t following           # position of the next step's first event
+    bint is_enough              # the next step may come
+    bint repeats                # one more event of this step may come
 
 cdef struct ValueRule:
     Text name
     int32_t code
     int32_t map_feature
+    int32_t map_groups          # a reduction, whose code is read for each group
 
 # What holds a trigger's firings back, its cooldown aside; see policies.pyx.
 cdef struct Policies:
@@ -202,6 +238,14 @@ cdef struct TriggerRule:
     Text group_name
     uint32_t steps_at           # in Plan.steps: the positive ones
     uint32_t steps_count
+    uint32_t positions_at       # in Plan.positions
+    uint32_t positions_count    # up to the one that completes a match
+    uint32_t negations_at       # in Plan.negations: those between steps
+    uint32_t negations_count
+    uint32_t keeps_at           # in Plan.keeps: operands of events that conditions read later
+    uint32_t keeps_count
+    # no repeats, no negation between steps, no condition on earlier ones: position and step are one
+    bint is_plain
     bint ends_in_not
     StepRule negation
     int64_t within_ms           # INT64_MAX: unbounded
@@ -251,6 +295,7 @@ cdef struct NameTable:
 cdef struct Plan:
     int64_t gap_ms
     int64_t session_max_ms
+    int32_t ends_on             # selector of the events that are the last of their session, or -1
     int64_t dedup_ms
     int64_t ttl_ms
     uint32_t event_count
@@ -271,12 +316,17 @@ cdef struct Plan:
     uint32_t feature_count
     FeatureRule* features
     Calendar* calendars
+    ReductionRule* reductions
+    Calendar offsets            # of the plan's zone: from start_ms on its clocks are step_ms ahead
     uint32_t segment_count
     SegmentRule* segments
     LimitRule* limits
     uint32_t trigger_count
     TriggerRule* triggers
     StepRule* steps
+    PositionRule* positions
+    NegationRule* negations
+    int32_t* keeps
     ValueRule* values
     uint32_t metric_count
     MetricRule* metrics
@@ -308,9 +358,11 @@ cdef class Program:
     cdef int _load_names(self, source) except -1
     cdef int _load_codes(self, source) except -1
     cdef int _load_calendars(self, source) except -1
+    cdef int _load_reductions(self, source) except -1
     cdef int _load_features(self, source) except -1
     cdef uint16_t _slot(self) except? 0xFFFF
     cdef int _load_segments(self, source) except -1
+    cdef int _make_step_tables(self, list steps) except -1
     cdef int _load_triggers(self, source) except -1
     cdef int _load_policies(self, source) except -1
     cdef int _load_metrics(self, source) except -1

@@ -27,6 +27,9 @@ cdef dict WINDOWS = {
     "calendar": WINDOW_CALENDAR,
     "sliding": WINDOW_SLIDING, "lifetime": WINDOW_LIFETIME, "since": WINDOW_SINCE,
 }
+cdef dict REDUCTIONS = {
+    "max": REDUCTION_MAX, "min": REDUCTION_MIN, "sum": REDUCTION_SUM, "any": REDUCTION_ANY,
+}
 cdef dict KINDS = {
     "when": TRIGGER_WHEN, "event": TRIGGER_EVENT, "sequence": TRIGGER_SEQUENCE,
     "actor": TRIGGER_ACTOR,
@@ -49,6 +52,71 @@ cdef HashKey share_key(uint64_t domain, const Text* name):
     return key
 
 
+# Where the tables of all sequences end so far.
+cdef struct StepEnds:
+    uint32_t steps
+    uint32_t positions
+    uint32_t negations
+    uint32_t keeps
+
+
+# The steps of a sequence, behind those that are there already.
+cdef int load_steps(Plan* plan, TriggerRule* rule, trigger, StepEnds* ends) except -1:
+    cdef StepRule* rule_step
+    cdef uint32_t number
+    rule.steps_at = ends.steps
+    rule.positions_at = ends.positions
+    rule.negations_at = ends.negations
+    rule.keeps_at = ends.keeps
+    rule.keeps_count = len(trigger.keeps)
+    rule.is_plain = True
+    for number, step in enumerate(trigger.steps, 1):
+        if not step.negated:
+            rule_step = &plan.steps[ends.steps]
+            rule_step.selector = step.selector
+            rule_step.code = step.code
+            rule_step.times_min = step.times_min
+            rule_step.times_max = step.times_max
+            rule_step.kept = step.kept
+            ends.steps += 1
+            rule.steps_count += 1
+            rule.is_plain = rule.is_plain and step.times_max == 1 and step.code < 0
+        elif number == len(trigger.steps):
+            rule.ends_in_not = True
+            rule.negation.selector = step.selector
+            rule.negation.for_ms = step.for_ms
+        else:
+            plan.negations[ends.negations].selector = step.selector
+            plan.negations[ends.negations].code = step.code
+            plan.negations[ends.negations].after = rule.steps_count
+            ends.negations += 1
+            rule.negations_count += 1
+            rule.is_plain = False
+    for operand in trigger.keeps:
+        plan.keeps[ends.keeps] = operand
+        ends.keeps += 1
+    load_positions(plan, rule, ends)
+    return 0
+
+
+cdef void load_positions(Plan* plan, TriggerRule* rule, StepEnds* ends) noexcept:
+    cdef PositionRule* position
+    cdef const StepRule* step
+    cdef uint32_t index, repeat
+    for index in range(rule.steps_count):
+        step = &plan.steps[rule.steps_at + index]
+        for repeat in range(1, step.times_max + 1):
+            position = &plan.positions[ends.positions]
+            position.step = <uint8_t>(index + 1)
+            position.is_enough = repeat >= step.times_min
+            position.repeats = repeat < step.times_max
+            position.following = <uint8_t>(
+                rule.positions_count + 1 + step.times_max - repeat + 1
+            )
+            ends.positions += 1
+            rule.positions_count += 1
+
+
 cdef class Program:
     """C tables of one compiled plan.
 
@@ -65,6 +133,7 @@ cdef class Program:
         self._load_names(source)
         self._load_codes(source)
         self._load_calendars(source)
+        self._load_reductions(source)
         self._load_features(source)
         self._load_segments(source)
         self._load_triggers(source)
@@ -119,6 +188,7 @@ cdef class Program:
         cdef uint32_t index
         plan.gap_ms = source.gap_ms
         plan.session_max_ms = source.session_max_ms
+        plan.ends_on = source.ends_on
         plan.dedup_ms = source.dedup_ms
         plan.ttl_ms = source.ttl_ms
         plan.event_count = len(source.event_names)
@@ -238,6 +308,24 @@ cdef class Program:
             plan.calendars[index].count = len(calendar)
         return 0
 
+    cdef int _load_reductions(self, source) except -1:
+        cdef Plan* plan = &self.plan
+        cdef CalendarRun* runs
+        cdef uint32_t index
+        plan.reductions = <ReductionRule*>self._table(
+            len(source.reductions), sizeof(ReductionRule)
+        )
+        for index, reduction in enumerate(source.reductions):
+            plan.reductions[index].kind = REDUCTIONS[reduction.kind]
+            plan.reductions[index].code = reduction.code
+        runs = <CalendarRun*>self._table(len(source.offsets), sizeof(CalendarRun))
+        for index, (start_ms, offset_ms) in enumerate(source.offsets):
+            runs[index].start_ms = start_ms
+            runs[index].step_ms = offset_ms
+        plan.offsets.runs = runs
+        plan.offsets.count = len(source.offsets)
+        return 0
+
     cdef int _load_features(self, source) except -1:
         cdef Plan* plan = &self.plan
         cdef FeatureRule* rule
@@ -307,14 +395,26 @@ cdef class Program:
                 limit += 1
         return 0
 
+    cdef int _make_step_tables(self, list steps) except -1:
+        cdef Plan* plan = &self.plan
+        plan.steps = <StepRule*>self._table(len(steps), sizeof(StepRule))
+        plan.negations = <NegationRule*>self._table(len(steps), sizeof(NegationRule))
+        plan.positions = <PositionRule*>self._table(
+            sum(step.times_max for step in steps), sizeof(PositionRule)
+        )
+        return 0
+
     cdef int _load_triggers(self, source) except -1:
         cdef Plan* plan = &self.plan
         cdef TriggerRule* rule
-        cdef uint32_t index, step_at = 0, value_at = 0
+        cdef uint32_t index, value_at = 0
+        cdef StepEnds ends
+        memset(&ends, 0, sizeof(StepEnds))
         plan.trigger_count = len(source.triggers)
         plan.triggers = <TriggerRule*>self._table(plan.trigger_count, sizeof(TriggerRule))
-        plan.steps = <StepRule*>self._table(
-            sum(len(t.steps) for t in source.triggers), sizeof(StepRule)
+        self._make_step_tables([step for t in source.triggers for step in t.steps])
+        plan.keeps = <int32_t*>self._table(
+            sum(len(t.keeps) for t in source.triggers), sizeof(int32_t)
         )
         plan.values = <ValueRule*>self._table(
             sum(len(t.values) for t in source.triggers), sizeof(ValueRule)
@@ -341,25 +441,13 @@ cdef class Program:
             rule.partial_max = trigger.partial_max
             rule.cooldown_ms = trigger.cooldown_ms
             rule.shadow = trigger.mode == "shadow"
-            rule.steps_at = step_at
-            for number, step in enumerate(trigger.steps, 1):
-                if step.negated:
-                    if number < len(trigger.steps):
-                        raise ValueError(
-                            f"trigger {trigger.name}: a negation between steps is not built yet"
-                        )
-                    rule.ends_in_not = True
-                    rule.negation.selector = step.selector
-                    rule.negation.for_ms = step.for_ms
-                else:
-                    plan.steps[step_at].selector = step.selector
-                    step_at += 1
-                    rule.steps_count += 1
+            load_steps(plan, rule, trigger, &ends)
             rule.values_at = value_at
             for value in trigger.values:
                 plan.values[value_at].name = self._text(value.name)
                 plan.values[value_at].code = value.code
                 plan.values[value_at].map_feature = value.map_feature
+                plan.values[value_at].map_groups = value.map_groups
                 value_at += 1
                 rule.values_count += 1
             rule.slot = self._slot()
@@ -455,6 +543,8 @@ cdef class Program:
                 [i for i, m in enumerate(source.metrics) if named(m.selector)])
         for index, segment in enumerate(source.segments):
             plan.segments[index].features = span(list(segment.features))
+        for index, reduction in enumerate(source.reductions):
+            plan.reductions[index].features = span(list(reduction.features))
         for index, trigger in enumerate(source.triggers):
             plan.triggers[index].feeds = span(list(trigger.feeds))
         cdef uint32_t* flat = <uint32_t*>self._table(len(lists), sizeof(uint32_t))

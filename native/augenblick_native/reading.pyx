@@ -18,7 +18,7 @@ from augenblick_native.program cimport (
 from augenblick_native.record cimport (
     cell_at, find_cell, group_data, next_cell, payload, payload_bytes,
 )
-from augenblick_native.session cimport session_holding
+from augenblick_native.session cimport session_holding, session_still_ms
 from augenblick_native.sketches cimport (
     sketch_of_entries, sketches_hold, sketches_last, sketches_result,
 )
@@ -217,12 +217,26 @@ cdef int64_t latest_event_ms(Machine* machine, const FeatureRule* rule) noexcept
 cdef int64_t next_change_ms(
     Machine* machine, const FeatureRule* rule, int64_t after_ms
 ) noexcept nogil:
-    cdef uint32_t offset = find_cell(machine.keeper.user, rule.slot, NULL, 0, 0)
+    cdef uint32_t offset
+    cdef int64_t earliest_ms = NEVER_MS
+    if rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE:
+        return NEVER_MS
+    offset = next_cell(machine.keeper.user, rule.slot, 0)
+    while offset:
+        earliest_ms = min(earliest_ms, cell_next_change_ms(machine, rule, offset, after_ms))
+        if rule.by == OPERAND_NONE:
+            break
+        offset += cell_at(machine.keeper.user, offset).size
+        offset = next_cell(machine.keeper.user, rule.slot, offset)
+    return earliest_ms
+
+
+cdef int64_t cell_next_change_ms(
+    Machine* machine, const FeatureRule* rule, uint32_t offset, int64_t after_ms
+) noexcept nogil:
     cdef uint32_t header = header_bytes(rule)
     cdef int64_t boundary_ms, newest_ms
     cdef Session* session
-    if offset == 0 or rule.window == WINDOW_LIFETIME or rule.window == WINDOW_SINCE:
-        return NEVER_MS
     if rule.window == WINDOW_SESSION:
         session = session_holding(machine, after_ms)
         if session == NULL:
@@ -234,11 +248,7 @@ cdef int64_t next_change_ms(
             entries_next_ms(machine, offset, 0, session.start_ms - 1) > session.last_ms
         ):
             return NEVER_MS
-        return min(
-            plus(session.last_ms, machine.plan.gap_ms), plus(
-                session.start_ms, machine.plan.session_max_ms
-            )
-        ) + 1
+        return session_still_ms(machine, session) + 1
     if rule.window == WINDOW_SLIDING:
         if rule.stride:
             return sliding_next_change_ms(machine, rule, offset, after_ms)

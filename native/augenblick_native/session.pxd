@@ -18,7 +18,16 @@ cdef Session* session_enter(
     uint32_t* merged_count
 ) noexcept nogil
 
-# True if another session begins within the gap after this one's last event: `max` ended it.
+# The event that has just entered is one that ends its session: it does if it is the last there.
+cdef void session_end(Machine* machine, Session* session, int64_t at_ms) noexcept nogil
+
+cdef uint32_t session_events(const Session* session) noexcept nogil
+
+# The last instant that the session holds as it stands.
+cdef int64_t session_still_ms(Machine* machine, const Session* session) noexcept nogil
+
+# True if `ends_on` ended it, or another session begins within the gap after its last event, since
+# `max` did.
 cdef bint is_cut(Machine* machine, const Session* session) noexcept nogil
 
 # Earliest instant at which an open session closes (the watermark must be strictly past it);

@@ -4,7 +4,7 @@ from augenblick_native.machine cimport plus
 from augenblick_native.record cimport (
     add_cell, find_cell, narrow, payload, payload_bytes, remove_cell, widen,
 )
-from augenblick_native.state cimport NEVER_MS, SLOT_SESSIONS
+from augenblick_native.state cimport NEVER_MS, SESSION_ENDED, SLOT_SESSIONS
 
 
 cdef inline Session* sessions_of(
@@ -24,6 +24,7 @@ cdef inline bint reaches(Machine* machine, const Session* session, int64_t at_ms
     if (
         at_ms > plus(session.last_ms, machine.plan.gap_ms)
         or at_ms < plus(session.start_ms, -machine.plan.gap_ms)
+        or (session.events & SESSION_ENDED and at_ms > session.last_ms)
     ):
         return False
     return max(at_ms, session.last_ms) - min(at_ms, session.start_ms) <= machine.plan.session_max_ms
@@ -61,10 +62,12 @@ cdef Session* session_enter(
         ):
             if max(at_ms, following.last_ms) - session.start_ms > machine.plan.session_max_ms:
                 break
+            if session.events & SESSION_ENDED and following.last_ms > session.last_ms:
+                break
             merged[merged_count[0]] = following.serial
             merged_count[0] += 1
             session.last_ms = following.last_ms
-            session.events += following.events
+            session.events += following.events          # with its SESSION_ENDED
             narrow(machine.keeper.user, offset, (index + 1) * sizeof(Session), sizeof(Session))
             count -= 1
         session.last_ms = max(session.last_ms, at_ms)
@@ -125,9 +128,29 @@ cdef bint session_close(Machine* machine, int64_t at_ms, Session* closed) noexce
     return False
 
 
+cdef void session_end(Machine* machine, Session* session, int64_t at_ms) noexcept nogil:
+    if at_ms == session.last_ms:
+        session.events |= SESSION_ENDED
+
+
+cdef uint32_t session_events(const Session* session) noexcept nogil:
+    return session.events & ~<uint32_t>SESSION_ENDED
+
+
+cdef int64_t session_still_ms(Machine* machine, const Session* session) noexcept nogil:
+    if session.events & SESSION_ENDED:
+        return session.last_ms
+    return min(
+        plus(session.last_ms, machine.plan.gap_ms),
+        plus(session.start_ms, machine.plan.session_max_ms),
+    )
+
+
 cdef bint is_cut(Machine* machine, const Session* session) noexcept nogil:
     cdef uint32_t offset, count, index
     cdef Session* sessions = sessions_of(machine, &offset, &count)
+    if session.events & SESSION_ENDED:
+        return True
     for index in range(count):
         if session.last_ms < sessions[index].start_ms <= plus(session.last_ms, machine.plan.gap_ms):
             return True

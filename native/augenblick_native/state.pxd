@@ -19,6 +19,8 @@ cdef enum:
     KEY_GROUP_BYTES = 128                   # of its struct: two cache lines
     GATEWAYS_MAX = 64                       # per key group, DESIGN section 7
     SLOT_SESSIONS = 0
+    # Session.events: its last event ended it, nothing later joins it
+    SESSION_ENDED = 0x80000000
 
 
 # One user: this header, the id's bytes padded to 8, then the cells.  Moves when it grows; held by
@@ -57,7 +59,7 @@ cdef struct GroupHead:
 cdef struct Session:
     int64_t start_ms
     int64_t last_ms
-    uint32_t events
+    uint32_t events                         # and SESSION_ENDED
     uint32_t serial                         # names the session in the panes of its features
 
 cdef struct Entry:

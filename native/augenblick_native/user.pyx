@@ -21,7 +21,9 @@ from augenblick_native.pattern cimport next_waiting_ms, take_event, taken_of, wa
 from augenblick_native.predicate cimport selects
 from augenblick_native.program cimport Dispatch, FeatureRule, Span, TriggerRule
 from augenblick_native.record cimport cell_at, find_cell, first_cell, payload
-from augenblick_native.session cimport MERGED_MAX, session_enter, session_holding
+from augenblick_native.session cimport (
+    MERGED_MAX, session_end, session_enter, session_events, session_holding,
+)
 from augenblick_native.step cimport Match, Taken
 from augenblick_native.table cimport user_id
 from augenblick_native.values cimport of_int, of_text
@@ -45,6 +47,8 @@ cdef bint enter_session(Machine* machine, Event* event) noexcept nogil:
         event.session_serial = 0
         return False
     event.session_serial = session.serial
+    if machine.plan.ends_on >= 0 and selects(machine, event, machine.plan.ends_on):
+        session_end(machine, session, event.time_ms)
     moved = not began
     arm_user(machine, plus(session.last_ms, machine.plan.gap_ms))
     for index in range(merged_count):
@@ -158,10 +162,10 @@ cdef void give_props(Machine* machine, Event* event, const Session* closing) noe
         pack_str(&machine.scratch, <const uint8_t*>b"end", 3)
         pack_int(&machine.scratch, closing.last_ms)
         pack_str(&machine.scratch, <const uint8_t*>b"events", 6)
-        pack_int(&machine.scratch, closing.events)
+        pack_int(&machine.scratch, session_events(closing))
         give_field(machine, event, machine.plan.starts_field, of_int(closing.start_ms))
         give_field(machine, event, machine.plan.ends_field, of_int(closing.last_ms))
-        give_field(machine, event, machine.plan.events_field, of_int(closing.events))
+        give_field(machine, event, machine.plan.events_field, of_int(session_events(closing)))
     elif event.event_id == machine.plan.session_start_event:
         pack_map(&machine.scratch, 1)
         pack_str(&machine.scratch, <const uint8_t*>b"start", 5)

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from tests.oracle import clocks
+
 UNITS_ms = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -25,7 +27,9 @@ TOKEN = re.compile(
 LITERALS = {"true": "True", "false": "False", "null": "None"}
 
 Lookup = Callable[[str], Any]
-REDUCING = ("max", "min", "sum")
+REDUCING = ("max", "min", "sum", "any")
+EARTH_km = 6371.0088
+ZONE, INSTANT = "<zone>", "<instant>"  # names that a lookup knows, and no plan has
 
 
 def parse_duration(text: Any) -> int:
@@ -93,13 +97,25 @@ def compared(text: str) -> list[tuple[str, int]]:
     return found
 
 
-def reduced_names(text: str) -> set[str]:
-    """Names that stand alone inside max(), min() or sum(): grouped features are reduced there."""
-    return {
-        dotted(node.args[0]) or ""
-        for node in ast.walk(parse(text))
-        if isinstance(node, ast.Call) and dotted(node.func) in REDUCING and len(node.args) == 1
-    }
+def reduces(node: ast.AST) -> bool:
+    """Whether it is max(x), min(x), sum(x) or any(x): read for every group, then reduced."""
+    return isinstance(node, ast.Call) and dotted(node.func) in REDUCING and len(node.args) == 1
+
+
+def names_of_group(text: str) -> list[str]:
+    """The names that the condition reads for one group: those that stand in no reduction."""
+    found: dict[str, None] = {}
+
+    def walk(node: ast.AST) -> None:
+        name = dotted(node)
+        if name is not None:
+            found[name] = None
+        elif not reduces(node):
+            for child in node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node):
+                walk(child)
+
+    walk(parse(text))
+    return list(found)
 
 
 def is_number(value: Any) -> bool:
@@ -146,8 +162,8 @@ def is_member(value: Any, container: Any) -> bool:
 def evaluate(text: str, lookup: Lookup) -> Any:
     """The value of the condition or expression.
 
-    `lookup` gives the value of a dotted name, and for `name[]` the map {group: value} of a grouped
-    feature (of any other name its value): what a reducing function takes.
+    `lookup` gives the value of a dotted name, and for `x[]`, x being an expression, the map
+    {group: value} of its value for every group: what a reducing function takes.
     """
     return _value(parse(text), lookup)
 
@@ -183,19 +199,38 @@ def _value(node: ast.expr, lookup: Lookup) -> Any:
             return all(COMPARE[type(operator)](x, y) for operator, x, y in pairs)
         case ast.Call(func=function, args=arguments):
             called = str(dotted(function))
-            if called in REDUCING and len(arguments) == 1:
-                return _reduce(called, lookup(f"{dotted(arguments[0])}[]"))
-            return _call(called, [_value(part, lookup) for part in arguments])
+            if reduces(node):
+                return _reduce(called, lookup(f"{ast.unparse(arguments[0])}[]"))
+            values = [_value(part, lookup) for part in arguments]
+            if called in {"hour", "weekday"}:
+                return getattr(clocks, called)(lookup(ZONE), values[0])
+            if called == "days_since":
+                return clocks.days_since(lookup(ZONE), values[0], lookup(INSTANT))
+            return _call(called, values)
     raise ValueError(f"not part of a condition: {ast.dump(node)}")
 
 
 def _reduce(name: str, groups: Any) -> Any:
-    if not isinstance(groups, dict):
-        return groups
-    values = [value for value in groups.values() if value is not None]
+    if name == "any":
+        return any(value is True for value in groups.values())
+    values = [value for value in groups.values() if is_number(value)]
     if name == "sum":
         return sum(values)
     return {"max": max, "min": min}[name](values, default=None)
+
+
+def distance_km(places: list[Any]) -> float | None:
+    """The great circle's length between two places in degrees, by the angle of their vectors."""
+    if abs(places[0]) > 90 or abs(places[2]) > 90:
+        return None
+    vectors = []
+    for lat, lon in (places[:2], places[2:]):
+        lat, lon = math.radians(lat), math.radians(lon)
+        around = math.cos(lat)
+        vectors.append((around * math.cos(lon), around * math.sin(lon), math.sin(lat)))
+    one, other = vectors
+    straight = math.dist(one, other)
+    return EARTH_km * 2 * math.asin(min(straight / 2, 1.0))
 
 
 def _call(name: str, values: list[Any]) -> Any:
@@ -208,6 +243,12 @@ def _call(name: str, values: list[Any]) -> Any:
         return {"max": max, "min": min}[name](values)
     if name == "abs":
         return abs(first) if is_number(first) else None
+    if name == "round":
+        if not is_number(first):
+            return None
+        return first if isinstance(first, int) else float(round(first))
+    if name == "distance_km":
+        return distance_km(values) if all(is_number(value) for value in values) else None
     if name == "lower":
         return first.lower() if isinstance(first, str) else None
     both_text = len(values) == 2 and all(isinstance(value, str) for value in values)

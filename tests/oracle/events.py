@@ -32,6 +32,7 @@ class Event:
     arrival: int = -1
     mark: int = 0  # the user's clock when it was applied
     closing: bool = False  # the windows that end at its mark have closed
+    zone: str = "UTC"  # of the plan
 
     @property
     def position(self) -> tuple[int, int]:
@@ -47,6 +48,8 @@ class Event:
         if name in {"event", "user", "time", "session"}:
             return {"event": self.name, "user": self.user, "time": self.time,
                     "session": self.session}[name]  # fmt: skip
+        if name in {conditions.ZONE, conditions.INSTANT}:
+            return self.zone if name == conditions.ZONE else self.time
         scope, _, rest = name.partition(".")
         if rest and scope == "context":
             return self.context.get(rest)
@@ -84,7 +87,7 @@ def read_event(line: Any, plan: Plan) -> Event:
     identity = line.get("id")
     return Event(
         str(user), name, time, None if identity is None else str(identity), props,
-        line.get("context") or {}, line.get("session"),
+        line.get("context") or {}, line.get("session"), zone=plan.zone,
     )  # fmt: skip
 
 

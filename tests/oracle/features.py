@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgpack
+from tests.oracle.clocks import zone_of
 from tests.oracle.conditions import is_number
 from tests.oracle.events import Event, group_text
 from tests.oracle.plan import DAY_ms, Feature
-from tests.oracle.sessions import Session, session_at
+from tests.oracle.sessions import Rules, Session, session_at
 
 OF_NOTHING: dict[str, Any] = {"count": 0, "sum": 0.0, "distinct": 0, "decay": 0.0, "rate": 0.0}
 WINDOWED = {"tumbling", "hopping", "calendar"}
@@ -44,13 +44,6 @@ def windows_of(feature: Feature, time: int) -> list[tuple[int, int]]:
     first = (time - feature.size_ms) // feature.every_ms + 1
     starts = range(first * feature.every_ms, time + 1, feature.every_ms)
     return [(start, start + feature.size_ms) for start in starts]
-
-
-@cache
-def zone_of(name: str) -> ZoneInfo:
-    """The zone as the package `tzdata` has it; a system's own data may be of another year."""
-    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
 
 
 @cache
@@ -135,7 +128,7 @@ def _within_by_max(feature: Feature, events: list[Event]) -> list[Event]:
 
 def content(
     feature: Feature, history: Sequence[Event], sessions: list[Session], instant: int, clock: int,
-    gap_ms: int, max_ms: int, closing: bool = False,
+    rules: Rules, closing: bool = False,
 ) -> list[Event]:  # fmt: skip
     """The events that the feature holds when read at `instant` with the user's clock at `clock`.
 
@@ -151,7 +144,7 @@ def content(
             return []
         return [event for event in events if window in panes(feature, event)]
     if feature.window == "session":
-        session = session_at(sessions, instant, gap_ms, max_ms)
+        session = session_at(sessions, instant, rules)
         members = set() if session is None else {event.arrival for event in session.events}
         return [event for event in events if event.arrival in members]
     return events

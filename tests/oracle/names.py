@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.oracle import conditions, features, sessions
@@ -40,9 +40,7 @@ def time_limits(plan: Plan, text: str) -> list[tuple[str, int]]:
 
 def group_field(plan: Plan, text: str | None) -> str | None:
     """The `by` of the grouped features that the condition reads for one group, or None."""
-    for name in conditions.names(text) if text is not None else ():
-        if name in conditions.reduced_names(str(text)):
-            continue
+    for name in conditions.names_of_group(text) if text is not None else ():
         if name in plan.features and plan.features[name].by is not None:
             return plan.features[name].by
         inner = group_field(plan, plan.expressions.get(name))
@@ -92,43 +90,52 @@ class View:
 
     @property
     def open_sessions(self) -> list[sessions.Session]:
-        gap_ms = self.plan.gap_ms
-        every = sessions.fold(self.history, gap_ms, self.plan.max_ms)
-        return sessions.open_sessions(every, self.clock, gap_ms)
+        every = sessions.fold(self.history, self.plan)
+        return sessions.open_sessions(every, self.clock, self.plan.gap_ms)
 
     def session_start(self, time: int) -> int | None:
         """The start of the open session that holds the time."""
-        plan = self.plan
-        found = sessions.session_at(self.open_sessions, time, plan.gap_ms, plan.max_ms)
+        found = sessions.session_at(self.open_sessions, time, self.plan)
         return None if found is None else found.start
 
     def content(self, feature: Feature) -> list[Event]:
         windowed = feature.window in features.WINDOWED
         instant = self.instant - 1 if windowed and self.ends_at_instant else self.instant
-        gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
         return features.content(
-            feature, self.history, self.open_sessions, instant, self.clock, gap_ms, max_ms,
-            self.closing,
-        )  # fmt: skip
+            feature, self.history, self.open_sessions, instant, self.clock, self.plan, self.closing
+        )
 
-    def groups(self, name: str) -> dict[str, Any]:
-        """{JSON text of the group: value} of a grouped feature."""
-        feature = self.plan.features[name]
-        parts = features.by_group(feature, self.content(feature))
+    def groups(self, text: str) -> dict[str, Any]:
+        """{JSON text of the group: value} of an expression, for each group that it reads."""
+        held: set[str] = set()
+        for feature in self._grouped(text):
+            held |= features.by_group(feature, self.content(feature)).keys()
         return {
-            group: features.aggregate(feature, events, self.instant)
-            for group, events in parts.items()
+            group: conditions.evaluate(text, replace(self, group=group).lookup)
+            for group in sorted(held)
         }
 
+    def _grouped(self, text: str) -> list[Feature]:
+        """The grouped features that an expression reads for one group."""
+        found = []
+        for name in conditions.names_of_group(text):
+            if name in self.plan.expressions:
+                found += self._grouped(self.plan.expressions[name])
+            elif name in self.plan.features and self.plan.features[name].by is not None:
+                found.append(self.plan.features[name])
+        return found
+
     def lookup(self, name: str) -> Any:
-        """The value of a name; with `[]` at its end, all groups of a grouped feature."""
-        plan, plain = self.plan, name.removesuffix("[]")
+        """The value of a name; of an expression with `[]` at its end, that of all groups."""
+        plan, plain = self.plan, name
+        if name.endswith("[]"):
+            return self.groups(name.removesuffix("[]"))
+        if name in {conditions.ZONE, conditions.INSTANT}:
+            return plan.zone if name == conditions.ZONE else self.instant
         if plain in plan.features:
             feature = plan.features[plain]
             if feature.by is None:
                 return features.aggregate(feature, self.content(feature), self.instant)
-            if plain != name:
-                return self.groups(plain)
             parts = features.by_group(feature, self.content(feature))
             return features.aggregate(feature, parts.get(str(self.group), []), self.instant)
         if plain in plan.expressions:
@@ -143,9 +150,9 @@ class View:
         return conditions.is_true(text, self.lookup)
 
     def recorded(self, name: str, group_name: str | None) -> Any:
-        """The value of a name as a record shows it; a grouped feature of another `by` is a map."""
-        feature = self.plan.features.get(name)
-        if feature is not None and feature.by is not None and feature.by != group_name:
+        """The value of a name as a record shows it; what is grouped otherwise is a map."""
+        by = group_field(self.plan, name) if name not in self.plan.segments else None
+        if by is not None and by != group_name:
             return {key_text(group): value for group, value in self.groups(name).items()}
         return self.lookup(name)
 

@@ -67,6 +67,7 @@ class Step:
     selector: Selector
     negated: bool = False
     for_ms: int | None = None
+    times: tuple[int, int] = (1, 1)  # how many events, at least and at most
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Plan:
     dedup_ms: int
     events: dict[str, dict[str, str]] | None
     unknown_events: str
+    zone: str = "UTC"
+    ends_on: Selector | None = None
     features: dict[str, Feature] = field(default_factory=dict)
     expressions: dict[str, str] = field(default_factory=dict)
     segments: dict[str, str] = field(default_factory=dict)
@@ -121,7 +124,6 @@ class Plan:
     triggers: list[Trigger] = field(default_factory=list)
     policies: dict[str, Any] = field(default_factory=dict)
     contact_cap: Cap | None = None
-    zone: str = "UTC"
 
 
 def read_plan(document: dict[str, Any]) -> Plan:
@@ -134,11 +136,13 @@ def read_plan(document: dict[str, Any]) -> Plan:
         dedup_ms=parse_duration(time.get("dedup", "10m")),
         events=document.get("events"),
         unknown_events=document.get("unknown_events", "accept"),
+        zone=document.get("zone", "UTC"),
+        ends_on=_selector(sessions["ends_on"]) if "ends_on" in sessions else None,
         segments=dict(document.get("segments", {})),
         policies=document.get("policies", {}),
     )
     plan.contact_cap = _cap(plan.policies.get("contact_cap"))
-    zone = plan.zone = document.get("zone", "UTC")
+    zone = plan.zone
     derived = {"session.start", "session.end"}
     derived |= {f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")}
     declared = derived | set(plan.events or {})
@@ -213,7 +217,10 @@ def _step(entry: Any) -> Step:
     if isinstance(entry, dict) and "not" in entry:
         for_ms = parse_duration(entry["for"]) if "for" in entry else None
         return Step(_selector(entry["not"], entry.get("where")), True, for_ms)
-    return Step(_selector(entry))
+    times = entry.get("times", 1) if isinstance(entry, dict) else 1
+    if isinstance(times, dict):
+        return Step(_selector(entry), times=(times["min"], times["max"]))
+    return Step(_selector(entry), times=(times, times))
 
 
 def _cap(entry: Any) -> Cap | None:

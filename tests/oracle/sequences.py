@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from tests.oracle import conditions
 from tests.oracle.events import Event, group_text
 from tests.oracle.plan import Step, Trigger
 
 
 @dataclass
 class Partial:
-    """The events that have taken the first steps."""
+    """The events that have taken the first steps, for each of these steps one or more."""
 
-    taken: list[Event]
+    taken: list[list[Event]]
 
     @property
     def began(self) -> tuple[int, int]:
-        return self.taken[0].position
+        return self.taken[0][0].position
+
+    @property
+    def last(self) -> Event:
+        return self.taken[-1][-1]
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return tuple(event for step in self.taken for event in step)
+
+    def with_step(self, event: Event) -> Partial:
+        return Partial([*self.taken, [event]])
+
+    def with_repeat(self, event: Event) -> Partial:
+        return Partial([*self.taken[:-1], [*self.taken[-1], event]])
 
 
 @dataclass(frozen=True)
@@ -69,8 +85,47 @@ class Sequence:
         """Whether the event can be a step or a negation, or break a strict sequence."""
         if self.value_of(event) is None and self.trigger.match is not None:
             return False
-        selected = any(event.is_selected(step.selector) for step in self.trigger.steps)
+        selected = any(self._may_select(step, event) for step in self.trigger.steps)
         return selected or (self.trigger.strict and not event.derived)
+
+    def _may_select(self, step: Step, event: Event) -> bool:
+        """Whether it is one of the step's events, as far as the event alone can tell."""
+        if self.earlier_read(step):
+            return event.is_selected(replace(step.selector, where=None))
+        return event.is_selected(step.selector)
+
+    def earlier_read(self, step: Step) -> list[tuple[str, int, str, str]]:
+        """What its `where` reads of earlier steps: name there, step, its event, name of the value.
+
+        `EARLIER.x` is of the nearest positive step before it that names the event.
+        """
+        found = []
+        place = next(index for index, one in enumerate(self.trigger.steps) if one is step)
+        before = self.trigger.steps[:place]
+        positive = [one for one in before if not one.negated]
+        for name in conditions.names(step.selector.where or "true"):
+            event, _, value = name.partition(".")
+            for index in reversed(range(len(positive))):
+                if value and event in (positive[index].selector.names or ()):
+                    found.append((name, index, event, value))
+                    break
+        return found
+
+    def _selects(self, step: Step, partial: Partial, event: Event) -> bool:
+        """Whether a step takes the event after what the partial has taken."""
+        read = {name: rest for name, *rest in self.earlier_read(step)}
+        if not read:
+            return event.is_selected(step.selector)
+
+        def lookup(name: str) -> Any:
+            if name not in read:
+                return event.value(name)
+            index, wanted, value = read[name]
+            earlier = partial.taken[index][-1]
+            return earlier.value(value) if earlier.name == wanted else None
+
+        named = event.is_selected(replace(step.selector, where=None))
+        return named and conditions.is_true(str(step.selector.where), lookup)
 
     def value_of(self, event: Event) -> str | None:
         match = self.trigger.match
@@ -88,26 +143,26 @@ class Sequence:
         complete: list[Partial] = []
         arms = False
         for partial in self.partials.get(value, []):
-            if self._is_next(partial, event):
-                is_last = len(partial.taken) + 1 == len(self.positive)
-                if is_last and self.absence:
-                    arms = True
-                    kept += [] if self.trigger.strict else [partial]
-                elif is_last:
-                    complete.append(Partial([*partial.taken, event]))
-                else:
-                    kept.append(Partial([*partial.taken, event]))
-            elif not (self.trigger.strict and not event.derived):
-                kept.append(partial)
+            moved = self._moved(partial, event)
+            if moved is None:
+                if not (self.trigger.strict and not event.derived):
+                    kept.append(partial)
+            elif not self._is_complete(moved):
+                kept.append(moved)
+            elif self.absence:
+                arms = True
+                kept += [] if self.trigger.strict else [partial]
+            else:
+                complete.append(moved)
         match: Match | None = None
         if complete:
             first = min(complete, key=lambda partial: partial.began)
-            match = Match(tuple(first.taken), value)
+            match = Match(first.events, value)
             rest = [*kept, *complete]
             kept = [partial for partial in rest if partial.began > event.position]
         elif event.is_selected(self.positive[0].selector):
-            if len(self.positive) > 1:
-                kept.append(Partial([event]))
+            if not self._is_complete(Partial([[event]])):
+                kept.append(Partial([[event]]))
             elif self.absence:
                 arms = True
             else:
@@ -123,7 +178,7 @@ class Sequence:
         self.partials[value] = [
             partial
             for partial in self.partials.get(value, [])
-            if within is None or partial.taken[0].time + within >= clock
+            if within is None or partial.began[0] + within >= clock
         ]
 
     def _cancel(self, event: Event, value: str | None) -> None:
@@ -136,20 +191,40 @@ class Sequence:
         self.partials[value] = [
             partial
             for partial in self.partials.get(value, [])
-            if event.time < partial.taken[-1].time
-            or not any(
-                event.is_selected(step.selector)
-                for step in self.negations_after(len(partial.taken))
-            )
+            if event.time < partial.last.time or not self._is_negated(partial, event)
         ]
 
-    def _is_next(self, partial: Partial, event: Event) -> bool:
-        within = self.trigger.within_ms
-        return (
-            event.is_selected(self.positive[len(partial.taken)].selector)
-            and event.time >= partial.taken[-1].time
-            and (within is None or event.time - partial.taken[0].time <= within)
+    def _is_negated(self, partial: Partial, event: Event) -> bool:
+        """Whether the event may not come where the partial waits; one more repeat always may."""
+        moved = self._moved(partial, event)
+        if moved is not None and len(moved.taken) == len(partial.taken):
+            return False
+        return self._is_enough(partial) and any(
+            self._selects(step, partial, event) for step in self.negations_after(len(partial.taken))
         )
+
+    def _is_enough(self, partial: Partial) -> bool:
+        """Whether the latest step has come as often as it has to."""
+        return len(partial.taken[-1]) >= self.positive[len(partial.taken) - 1].times[0]
+
+    def _is_complete(self, partial: Partial) -> bool:
+        return len(partial.taken) == len(self.positive) and self._is_enough(partial)
+
+    def _moved(self, partial: Partial, event: Event) -> Partial | None:
+        """The partial with the event as its next step, else as one more repeat; None: neither."""
+        within = self.trigger.within_ms
+        if event.time < partial.last.time:
+            return None
+        if within is not None and event.time - partial.began[0] > within:
+            return None
+        step = self.positive[len(partial.taken) - 1]
+        if self._is_enough(partial) and self._selects(
+            self.positive[len(partial.taken)], partial, event
+        ):
+            return partial.with_step(event)
+        if len(partial.taken[-1]) < step.times[1] and self._selects(step, partial, event):
+            return partial.with_repeat(event)
+        return None
 
     def _arm(self, event: Event, value: str | None) -> None:
         running = [timer for timer in self.timers if timer.value == value]

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from tests.oracle import conditions
 
-VALUES: dict[str, Any] = {"x": 3, "y": 1.5, "s": "shop", "t": True, "items": ["a", "b"], "n": None}
+VALUES: dict[str, Any] = {
+    "x": 3, "y": 1.5, "s": "shop", "t": True, "items": ["a", "b"], "n": None,
+    conditions.ZONE: "Europe/Berlin", conditions.INSTANT: 0,
+}  # fmt: skip
 GROUPS: dict[str, Any] = {"g[]": {"a": 2, "b": 5}, "none[]": {}}
 
 
@@ -41,6 +44,19 @@ GROUPS: dict[str, Any] = {"g[]": {"a": 2, "b": 5}, "none[]": {}}
         ("max(g)", 5),
         ("sum(g)", 7),
         ("max(none)", None),
+        ("sum(none)", 0),
+        ("any(none)", False),
+        ("round(y)", 2.0),
+        ("round(-2.5)", -2.0),
+        ("hour(x)", 1),  # 1970-01-01 in Berlin
+        ("weekday(x)", 4),
+        ("weekday(0 - 26h)", 2),
+        ("days_since(0 - 26h)", 2),
+        ("hour(n)", None),
+        ("round(distance_km(52.52, 13.405, 48.137, 11.575))", 504.0),
+        ("distance_km(0, 0, 0, 0)", 0.0),
+        ("distance_km(91, 0, 0, 0)", None),
+        ("distance_km(0, n, 0, 0)", None),
         ('startswith(s, "sh")', True),
         ('contains(lower("SHOP"), s)', True),
         ("1 < x < 4", True),
@@ -53,7 +69,7 @@ def test_values(text: str, value: Any) -> None:
 
 def test_names() -> None:
     assert conditions.names("max(a) > b.c and a + d < 5m") == ["a", "b.c", "d"]
-    assert conditions.reduced_names("max(a) > b + sum(d)") == {"a", "d"}
+    assert conditions.names_of_group("max(a) > b + sum(d)") == ["b"]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ class User:
         return View(self.plan, history, members, self.clock, instant, at_hand, closing=self.closing)
 
     def all_sessions(self) -> list[sessions.Session]:
-        return sessions.fold(self.history, self.plan.gap_ms, self.plan.max_ms)
+        return sessions.fold(self.history, self.plan)
 
     def open_sessions(self) -> list[sessions.Session]:
         return sessions.open_sessions(self.all_sessions(), self.clock, self.plan.gap_ms)
@@ -100,8 +100,7 @@ class User:
         return True
 
     def _fits(self, late: Event) -> bool:
-        gap_ms, max_ms = self.plan.gap_ms, self.plan.max_ms
-        if any(one.holds(late.time, gap_ms, max_ms) for one in self.open_sessions()):
+        if any(one.holds(late.time, self.plan) for one in self.open_sessions()):
             return True
         if self.metrics.would_count(late):
             return True
@@ -148,7 +147,7 @@ class User:
             )
 
     def _derived(self, name: str, time: int, props: dict[str, Any]) -> Event:
-        return Event(self.id, name, time, props=props, derived=True)
+        return Event(self.id, name, time, props=props, derived=True, zone=self.plan.zone)
 
     def _evaluate_segment(self, name: str, instant: int) -> list[Event]:
         """Looks at the segment; the enter or leave, if it changed."""
@@ -297,8 +296,7 @@ class User:
         elif feature.window == "session":
             for session in self.all_sessions():
                 if any(event in session.events for event in events):
-                    still = min(session.last + self.plan.gap_ms, session.start + self.plan.max_ms)
-                    yield still + 1
+                    yield session.still_holds_at(self.plan) + 1
 
     # Closing
 
@@ -342,7 +340,9 @@ class User:
 
     def _end(self, session: sessions.Session) -> None:
         limit = session.last + self.plan.gap_ms
-        is_cut = any(session.last < other.start <= limit for other in self.all_sessions())
+        is_cut = session.ended or any(
+            session.last < other.start <= limit for other in self.all_sessions()
+        )
         shown = {"start": session.start, "end": session.last, "events": len(session.events)}
         end = self._derived("session.end", session.last if is_cut else limit, shown)
         self.closing = True

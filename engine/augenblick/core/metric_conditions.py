@@ -8,6 +8,7 @@ wrongly typed operand is false, arithmetic with missing or a zero divisor is mis
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from augenblick.errors import OurError
 from augenblick.plan.program import Constant, Op
 
 Number = int | float
+_EARTH_km: Final = 6371.0088
 _INT_min: Final = -(2**63)
 _INT_max: Final = 2**63 - 1
 
@@ -66,6 +68,10 @@ def _apply(op: int, operand: int, stack: list[Any]) -> None:
             stack.append(any(_equal(value, one) for one in arguments))
         else:
             stack.append(_extreme(min if op == Op.MIN else max, arguments))
+    elif op == Op.DISTANCE_KM:
+        places = stack[-4:]
+        del stack[-4:]
+        stack.append(_distance_km(places))
     else:
         raise OurError(f"condition op {op} has no meaning across users")
 
@@ -121,6 +127,18 @@ def _extreme(choose: Callable[[list[Any]], Any], values: list[Any]) -> Number | 
 
 def _on_texts(act: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
     return lambda left, right: isinstance(left, str) and isinstance(right, str) and act(left, right)
+
+
+def _distance_km(places: list[Any]) -> float | None:
+    """Haversine on a sphere of the earth's mean radius, as the kernel has it."""
+    if not all(_is_number(value) for value in places):
+        return None
+    lat, lon, other_lat, other_lon = (math.radians(value) for value in places)
+    if abs(places[0]) > 90 or abs(places[2]) > 90:
+        return None
+    across = math.cos(lat) * math.cos(other_lat) * math.sin((other_lon - lon) / 2) ** 2
+    part = math.sin((other_lat - lat) / 2) ** 2 + across
+    return 2 * _EARTH_km * math.asin(math.sqrt(min(part, 1.0)))
 
 
 def _divide(left: Number, right: Number) -> float | None:

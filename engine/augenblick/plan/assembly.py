@@ -21,7 +21,6 @@ from augenblick.plan.program import (
     SchemaProperty,
     Segment,
     Selector,
-    Step,
     Trigger,
     Value,
 )
@@ -35,6 +34,7 @@ from augenblick.plan.resolved import (
     features_read,
     segments_read,
 )
+from augenblick.plan.stepping import program_steps
 from augenblick.plan.tables import Tables
 from augenblick.plan.triggers import ResolvedTrigger
 from augenblick.plan.values import ResolvedValue
@@ -66,25 +66,21 @@ class _Assembly:
         self._problems = checked.checking.problems
         self._emit_all = emit_all
         self._tables = Tables(self._names, checked.features, checked.segments, checked.metrics)
-        self._versions = Versions(self._plan, self._names, checked.segments)
+        self._versions = Versions(self._plan, self._names, checked.segments, checked.ends_on)
 
     def program(self) -> Program | None:
         before = len(self._problems.found)
         plan, tables, checked = self._plan, self._tables, self._checked
-        schemas = tuple(self._schema(event) for event in plan.events or {})
-        changes = [f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")]
-        for event in (SESSION_START, SESSION_END, *changes):
-            tables.event(event)
+        schemas = self._schemas()
         features = self._all("features", checked.features, self._feature)
         segments = self._all("segments", checked.segments, self._segment)
         metrics = self._all("metrics", checked.metrics, self._metric)
         live = [trigger for trigger in checked.triggers if trigger.spec.mode != "off"]
-        per_user = [trigger for trigger in live if not trigger.across_users]
-        triggers = self._all("triggers", per_user, self._trigger)
-        across = [trigger for trigger in live if trigger.across_users]
-        metric_triggers = self._all("triggers", across, self._metric_trigger)
+        triggers = self._all("triggers", _of_users(live), self._trigger)
+        metric_triggers = self._all("triggers", _across_users(live), self._metric_trigger)
         metric_values = self._all("metrics", checked.expression_metrics, self._metric_value)
-        if len(self._problems.found) > before:
+        ends_on = self._noted(("sessions",), lambda: tables.selector(checked.ends_on))
+        if len(self._problems.found) > before or ends_on is None:
             return None
         return Program(
             plan_name=plan.plan,
@@ -120,7 +116,19 @@ class _Assembly:
             calendars=tables.calendars,
             contact_cap=contact_cap(plan.policies.contact_cap),
             quiet_offsets=quiet_offsets(plan, (one.policies for one in triggers)),
+            reductions=tables.reductions,
+            offsets=tables.offsets(plan.zone),
+            ends_on=ends_on,
         )
+
+    def _schemas(self) -> tuple[Schema, ...]:
+        """The declared events, which get the first ids; the derived ones come next."""
+        schemas = tuple(self._schema(event) for event in self._plan.events or {})
+        changes = ("enters", "leaves")
+        names = [f"{name}.{change}" for name in self._plan.segments for change in changes]
+        for event in (SESSION_START, SESSION_END, *names):
+            self._tables.event(event)
+        return schemas
 
     def _all(self, section: str, items: list[N], make: Callable[[N], T]) -> tuple[T, ...]:
         """One thing of the program for each; those whose condition is too large are noted."""
@@ -190,6 +198,7 @@ class _Assembly:
     def _trigger(self, trigger: ResolvedTrigger) -> Trigger:
         tables, rule, spec = self._tables, trigger.rule, trigger.spec
         alone = rule.kind == "when" and trigger.when is not None
+        steps, keeps = program_steps(rule, tables)
         return Trigger(
             name=trigger.name,
             kind=rule.kind,
@@ -199,9 +208,8 @@ class _Assembly:
             feeds=self._feeds(trigger.when) if alone and trigger.when else (),
             group=tables.operand(trigger.group),
             group_name=trigger.group.text if trigger.group else "",
-            steps=tuple(
-                Step(tables.selector(step.events), step.negated, step.for_ms) for step in rule.steps
-            ),
+            steps=steps,
+            keeps=keeps,
             within_ms=rule.within_ms,
             match=tables.operand(rule.match),
             match_name=rule.match.text if rule.match else "",
@@ -246,7 +254,10 @@ class _Assembly:
 
     def _value(self, value: ResolvedValue) -> Value:
         if value.map_of is not None:
-            return Value(value.name, NONE, self._tables.feature(value.map_of))
+            if isinstance(value.map_of.target, StoredFeature):
+                return Value(value.name, NONE, self._tables.feature(value.map_of.target))
+            groups = self._tables.reduction("any", value.map_of)
+            return Value(value.name, NONE, NONE, groups)
         return Value(value.name, self._tables.code(value.expression), NONE)
 
     def _cooldown_ms(self, trigger: ResolvedTrigger) -> int:
@@ -276,3 +287,11 @@ def _emitted(
         for index, one in enumerate(named)
         if one.name in chosen
     }
+
+
+def _of_users(triggers: list[ResolvedTrigger]) -> list[ResolvedTrigger]:
+    return [trigger for trigger in triggers if not trigger.across_users]
+
+
+def _across_users(triggers: list[ResolvedTrigger]) -> list[ResolvedTrigger]:
+    return [trigger for trigger in triggers if trigger.across_users]

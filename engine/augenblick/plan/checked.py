@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from augenblick.plan.checking import Checking
 from augenblick.plan.resolved import (
+    EventSet,
     ExpressionMetric,
     NamedSegment,
     StoredFeature,
@@ -22,3 +23,4 @@ class Checked:
     metrics: list[StoredMetric]
     expression_metrics: list[ExpressionMetric]
     triggers: list[ResolvedTrigger]
+    ends_on: EventSet | None = None

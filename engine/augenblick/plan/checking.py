@@ -13,7 +13,7 @@ from augenblick import limits
 from augenblick.plan.conditions.functions import NOT_BUILT, function_not_built
 from augenblick.plan.conditions.parser import parse
 from augenblick.plan.conditions.resolution import Scope, resolve_condition, resolve_expression
-from augenblick.plan.conditions.scopes import BrokenName, EventScope
+from augenblick.plan.conditions.scopes import BrokenName, Earlier, EventScope
 from augenblick.plan.conditions.syntax import calls_in
 from augenblick.plan.conditions.tokens import ConditionError
 from augenblick.plan.document import Path
@@ -122,10 +122,10 @@ class Checking:
                 )
 
     def event_scope(
-        self, events: tuple[str, ...] | None, *, in_sequence: bool = False
+        self, events: tuple[str, ...] | None, *, earlier: Earlier | None = None
     ) -> EventScope:
         """The scope of ``where`` and ``by`` for these events."""
-        return EventScope(self.names, events, in_sequence)
+        return EventScope(self.names, events, earlier)
 
 
 def _shorten(text: str) -> str:

@@ -11,6 +11,7 @@ from augenblick.plan.assembly import assemble
 from augenblick.plan.checked import Checked
 from augenblick.plan.checking import Checking
 from augenblick.plan.declared import make_names
+from augenblick.plan.eventsets import resolve_events
 from augenblick.plan.features import resolve_feature
 from augenblick.plan.lookup import look_up
 from augenblick.plan.metrics import resolve_metric
@@ -19,7 +20,7 @@ from augenblick.plan.outlets import check_outlets
 from augenblick.plan.policies import check_policies
 from augenblick.plan.problems import Problems
 from augenblick.plan.program import Program
-from augenblick.plan.resolved import ExpressionMetric, StoredFeature, StoredMetric
+from augenblick.plan.resolved import EventSet, ExpressionMetric, StoredFeature, StoredMetric
 from augenblick.plan.segments import order_segments, resolve_segment
 from augenblick.plan.triggers import resolve_trigger
 
@@ -68,7 +69,21 @@ def check_whole(plan: Plan, problems: Problems, broken: Broken = NOTHING_BROKEN)
         [metric for metric in metrics if isinstance(metric, StoredMetric)],
         [metric for metric in metrics if isinstance(metric, ExpressionMetric)],
         [trigger for trigger in triggers if trigger is not None],
+        _ends_on(checking),
     )
+
+
+def _ends_on(checking: Checking) -> EventSet | None:
+    """The events that end sessions. Derived ones belong to none."""
+    spec, path = checking.plan.sessions.ends_on, ("sessions", "ends_on")
+    events = resolve_events(checking, spec, path) if spec is not None else None
+    for name in (events.names or ()) if events is not None else ():
+        if checking.names.is_derived(name):
+            checking.problems.add(
+                path, f"{name!r} belongs to no session and ends none; name an event that is sent"
+            )
+            return None
+    return events
 
 
 def _check_counts(plan: Plan, problems: Problems) -> None:

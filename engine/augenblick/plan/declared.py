@@ -78,7 +78,7 @@ def _can_be_event(names: Names, event: str) -> bool:
 
 def _mentioned(plan: Plan) -> Iterator[str]:
     """Every text of the plan that can only be an event."""
-    specs: list[object] = []
+    specs: list[object] = [plan.sessions.ends_on]
     for definition in (*plan.features.values(), *plan.metrics.values()):
         if not isinstance(definition, str):
             specs += [definition.count, definition.of]

@@ -7,6 +7,7 @@ Called for features, metrics, resets and triggers. ``EVENT.property`` is taken a
 from dataclasses import dataclass
 
 from augenblick.plan.checking import Checking
+from augenblick.plan.conditions.scopes import Earlier
 from augenblick.plan.document import Path
 from augenblick.plan.model.base import event_name_problem
 from augenblick.plan.model.events import EventWhere
@@ -34,14 +35,14 @@ def resolve_events(
     path: Path,
     where: str | None = None,
     *,
-    in_sequence: bool = False,
+    earlier: Earlier | None = None,
 ) -> EventSet | None:
     """Which events a rule means; ``where`` is a further condition beside it. None: it is wrong."""
     items = _items(spec, path)
     ok = [check_event(checking, item.text, item.path, len(items)) for item in items]
     if not all(ok):
         return None
-    return _combine(checking, items, [item.text for item in items], where, path, in_sequence)
+    return _combine(checking, items, [item.text for item in items], where, path, earlier)
 
 
 def resolve_valued(
@@ -65,7 +66,7 @@ def resolve_valued(
             path, f"one feature reads one property, and these are {shown}; use two features"
         )
         return None
-    found = _combine(checking, items, events, where, path, False)
+    found = _combine(checking, items, events, where, path, None)
     ref = next(iter(refs))
     checking.warn_of_unknown_property(EventRef(ref, None), found.names or () if found else (), path)
     return (found, ref) if found is not None else None
@@ -146,7 +147,7 @@ def _combine(
     events: list[str],
     where: str | None,
     path: Path,
-    in_sequence: bool,
+    earlier: Earlier | None,
 ) -> EventSet | None:
     names = None if ANY_EVENT in events else tuple(dict.fromkeys(events))
     conditions: list[tuple[str, Resolved | None]] = []
@@ -159,7 +160,7 @@ def _combine(
                 own = [name for other, name in zip(items, events, strict=True)
                        if other.where_path == item.where_path]  # fmt: skip
                 scope = checking.event_scope(
-                    None if ANY_EVENT in own else tuple(own), in_sequence=in_sequence
+                    None if ANY_EVENT in own else tuple(own), earlier=earlier
                 )
                 done[key] = checking.condition(item.where, item.where_path, scope)
             condition = done[key]
@@ -168,7 +169,7 @@ def _combine(
         conditions.append((event, condition))
     merged = _merge(conditions)
     if where is not None:
-        scope = checking.event_scope(names, in_sequence=in_sequence)
+        scope = checking.event_scope(names, earlier=earlier)
         outer = checking.condition(where, (*path[:-1], "where"), scope)
         if outer is None:
             return None

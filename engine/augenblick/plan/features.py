@@ -146,7 +146,7 @@ def resolve_aggregated(
     if events is None:
         return None
     try:
-        return events, checking.names.property_in_where(tuple(given.split(".")), in_sequence=False)
+        return events, checking.names.property_in_where(tuple(given.split(".")))
     except NameProblem as problem:
         checking.problems.add(at, problem.message, not_built=problem.not_built)
         return None

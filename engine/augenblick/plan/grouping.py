@@ -36,11 +36,14 @@ def resolve_field(
 
 
 def groups_read(condition: Resolved) -> dict[Ref, str]:
-    """The fields by which the features it reads are grouped, each with one of the features."""
+    """The fields by which the features it reads are grouped, each with one of the features.
+
+    What stands inside a reduction is read for every group and does not count.
+    """
     found: dict[Ref, str] = {}
-    for feature in condition.features():
-        if feature.by is not None:
-            found.setdefault(feature.by, feature.name)
+    for feature in condition.features_of_group():
+        assert feature.by is not None
+        found.setdefault(feature.by, feature.name)
     return found
 
 
@@ -53,6 +56,6 @@ def check_one_group(checking: Checking, condition: Resolved, path: Path) -> bool
     checking.problems.add(
         path,
         f"{first!r} is grouped by {one.text} and {second!r} by {other.text}: a condition is read "
-        "for one group of the event (reducing one with max() min() sum() any() is not built yet)",
+        "for one group of the event; reduce one with max() min() sum() or any()",
     )
     return False

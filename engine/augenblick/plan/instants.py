@@ -24,6 +24,14 @@ Limits = tuple[tuple[StoredFeature, int], ...]
 def time_limits(checking: Checking, condition: Resolved, path: Path) -> Limits | None:
     """The numbers beside each ``time_since``; None with the mistake noted."""
     found: dict[tuple[StoredFeature, int], None] = {}
+    if any(node.operation == "days_since" for node in condition.walk()):
+        checking.problems.add(
+            path,
+            "`days_since` changes at each midnight, and a segment has to know when it changes; "
+            "take {time_since: EVENT, over: lifetime} and compare it with a duration, or read "
+            "it in a `when`",
+        )
+        return None
     wrong = _collect(condition, found)
     if wrong is None:
         return tuple(found) if _kept_long_enough(checking, found, path) else None

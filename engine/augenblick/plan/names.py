@@ -97,7 +97,7 @@ class Names:
             return Ref("own", rest[0]) if own else Ref("props", rest[0])
         return self._scoped(rest, ".".join(rest))
 
-    def property_in_where(self, parts: tuple[str, ...], *, in_sequence: bool) -> Ref:
+    def property_in_where(self, parts: tuple[str, ...]) -> Ref:
         """What a name means in ``where`` and ``by``. Raises NameProblem."""
         text = ".".join(parts)
         if len(parts) == 1:
@@ -106,10 +106,6 @@ class Names:
             return self._scoped(parts, text)
         split = self.split_event(parts)
         if split is not None and split[1]:
-            if in_sequence:
-                raise NameProblem(
-                    f"{text!r} reads an earlier step, which is not built yet", not_built=True
-                )
             raise NameProblem(
                 f"{text!r}: in `where` and `by` the event is clear; write {'.'.join(split[1])!r}"
             )

@@ -10,7 +10,8 @@ Conventions:
   an index into ``Program.fields``, the negative ones are the event's own fields.
 - A *code* is a tuple of unsigned 32-bit words: one word per operation, ``word & 0xff`` is the
   ``Op`` and ``word >> 8`` its operand. Jump targets are absolute word indexes inside the code.
-  ``FIELD_OF`` and ``OWN_OF`` take a second word, the event id.
+  ``FIELD_OF`` and ``OWN_OF`` take a second word, the event id. ``STEP`` (of positive step OPERAND,
+  or ``AT_HAND``) takes two: the number in ``Trigger.keeps``, and the event id plus 1 (0: any).
 - Durations are whole milliseconds.
 """
 
@@ -19,6 +20,9 @@ from enum import IntEnum
 from typing import Any, Literal
 
 from augenblick.plan.policy_rules import NO_CAP, NO_POLICIES, Cap, TriggerPolicies
+
+AT_HAND = 255
+"""Instead of a step: the event that would be the next."""
 
 NONE = -1
 """No index, no operand."""
@@ -44,6 +48,7 @@ TriggerKind = Literal["when", "event", "sequence", "actor"]
 Fire = Literal["rise", "each", "once"]
 Timer = Literal["restart", "each", "keep"]
 Mode = Literal["live", "shadow"]
+ReductionKind = Literal["max", "min", "sum", "any"]
 Clock = Literal["wall", "event"]
 
 
@@ -83,6 +88,12 @@ class Op(IntEnum):
     LOWER = 30
     STARTSWITH = 31
     CONTAINS = 32
+    REDUCE = 33
+    HOUR = 34
+    WEEKDAY = 35
+    DAYS_SINCE = 36
+    DISTANCE_KM = 37
+    STEP = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,15 @@ class Selector:
 
     event_ids: tuple[int, ...] | None
     code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A code read for each group that any of ``features`` holds. The features have one ``by``."""
+
+    kind: ReductionKind
+    code: int
+    features: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,28 +189,41 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a sequence. ``for_ms`` is 0 except for a trailing negated step."""
+    """One step of a sequence. ``for_ms`` is 0 except for a trailing negated step.
+
+    ``code``: where its condition reads earlier steps, that condition; the selector then tells no
+    more than the event's name. ``kept``: later steps read what this one took.
+    """
 
     selector: int
     negated: bool
     for_ms: int
+    times_min: int = 1
+    times_max: int = 1
+    code: int = NONE
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A value sent along; ``map_feature`` >= 0: that feature's whole {group: value} map."""
+    """A value sent along; ``map_feature`` >= 0: that feature's whole {group: value} map.
+
+    ``map_groups`` >= 0: the reduction whose code is read for each group, as such a map.
+    """
 
     name: str
     code: int
     map_feature: int
+    map_groups: int = NONE
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A per-user rule. ``feeds`` (kind when): the selectors whose events have it evaluated.
 
-    ``group``: the ``by`` of the grouped features that ``when`` reads. ``within_ms`` 0: unbounded.
-    ``version``: 16 hex digits over what decides when it fires, see ``plan.version``.
+    ``keeps``: the operands that conditions on earlier steps read, in the order of their numbers in
+    STEP. ``group``: the ``by`` of the grouped features that ``when`` reads. ``within_ms`` 0:
+    unbounded. ``version``: 16 hex digits over what decides when it fires, see ``plan.version``.
     """
 
     name: str
@@ -217,6 +250,7 @@ class Trigger:
     actor: str
     params: dict[str, Any] = field(default_factory=dict)
     policies: TriggerPolicies = NO_POLICIES
+    keeps: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +298,8 @@ class Program:
     ``event_names``: every declared, named and derived event; the index is the event id.
     ``calendars``: the windows of each, as ``plan.calendars`` has them. ``segments`` are in
     dependency order, everything else in the plan's order. ``quiet_offsets``: what the zone's clocks
-    show, (from, offset from UTC), where a trigger has quiet hours.
+    show, (from, offset from UTC), where a trigger has quiet hours; ``offsets``: the same where a
+    condition looks at its clocks. ``ends_on``: the selector of the last events of sessions.
     """
 
     plan_name: str
@@ -300,3 +335,6 @@ class Program:
     calendars: tuple[tuple[tuple[int, int], ...], ...] = ()
     contact_cap: Cap = NO_CAP
     quiet_offsets: tuple[tuple[int, int], ...] = ()
+    reductions: tuple[Reduction, ...] = ()
+    offsets: tuple[tuple[int, int], ...] = ()
+    ends_on: int = NONE

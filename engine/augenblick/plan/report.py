@@ -123,7 +123,7 @@ def _unused_features(checked: Checked) -> list[str]:
             if value.expression is not None:
                 conditions.append(value.expression)
             if value.map_of is not None:
-                used.add(value.map_of)
+                used.update(features_read(value.map_of))
     for condition in conditions:
         used |= set(features_read(condition))
     return [

@@ -52,6 +52,15 @@ class EventRef:
 
 
 @dataclass(frozen=True, slots=True)
+class StepRef:
+    """A Ref of the latest event that an earlier positive step (from 0) took; it has that name."""
+
+    ref: Ref
+    event: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventSet:
     """Which events: names in the plan's order (None: every event not derived) and a condition."""
 
@@ -125,12 +134,19 @@ class ExpressionMetric:
     expression: "Resolved"
 
 
-Target = Constant | EventRef | StoredFeature | NamedSegment | StoredMetric
+REDUCTIONS = frozenset(("max_of", "min_of", "sum_of", "any_of"))
+"""Operations that read their one argument for each group of the features in it."""
+
+ZONED = frozenset(("hour", "weekday", "days_since"))
+"""Operations that look at the clocks of the plan's zone."""
+
+Target = Constant | EventRef | StepRef | StoredFeature | NamedSegment | StoredMetric
 Operation = Literal[
     "const", "field", "feature", "segment", "metric",
     "add", "sub", "mul", "div", "neg", "abs", "round", "min", "max",
     "eq", "ne", "lt", "le", "gt", "ge", "in", "in_value",
     "not", "and", "or", "exists", "lower", "startswith", "contains",
+    "max_of", "min_of", "sum_of", "any_of", "hour", "weekday", "days_since", "distance_km",
 ]  # fmt: skip
 
 
@@ -165,6 +181,15 @@ class Resolved:
         found = [node.target for node in self.walk() if isinstance(node.target, StoredFeature)]
         return list(dict.fromkeys(found))
 
+    def features_of_group(self) -> list[StoredFeature]:
+        """The grouped features that it reads for one group, those of reductions left out."""
+        if self.operation in REDUCTIONS:
+            return []
+        if isinstance(self.target, StoredFeature):
+            return [self.target] if self.target.by is not None else []
+        found = (feature for one in self.arguments for feature in one.features_of_group())
+        return list(dict.fromkeys(found))
+
     def segments(self) -> list[NamedSegment]:
         """The segments it reads itself, each once."""
         found = [node.target for node in self.walk() if isinstance(node.target, NamedSegment)]
@@ -179,6 +204,12 @@ class Resolved:
         """The values of events that it reads itself, each once."""
         found = [node.target for node in self.walk() if isinstance(node.target, EventRef)]
         return list(dict.fromkeys(found))
+
+
+def steps_read(condition: Resolved | None) -> set[int]:
+    """The earlier steps of a sequence that a step's ``where`` reads."""
+    nodes = condition.walk() if condition is not None else ()
+    return {node.target.step for node in nodes if isinstance(node.target, StepRef)}
 
 
 def segments_read(condition: Resolved) -> list[NamedSegment]:

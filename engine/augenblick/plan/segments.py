@@ -27,8 +27,8 @@ def _segment(checking: Checking, name: str, path: Path) -> NamedSegment | None:
         by, feature = next(iter(groups.items()))
         checking.problems.add(
             path,
-            f"{feature!r} is grouped by {by.text}, and a segment has no groups (reducing it with "
-            "max() min() sum() any() is not built yet)",
+            f"{feature!r} is grouped by {by.text}, and a segment has no groups; reduce it with "
+            "max() min() sum() or any()",
         )
         return None
     if not condition.features() and not condition.segments():

@@ -3,10 +3,18 @@
 One ``Tables`` per compilation. The same thing asked twice has the same index.
 """
 
-from augenblick.plan.calendars import Runs, Unit, calendar_runs
+from augenblick.plan.calendars import Runs, Unit, calendar_runs, zone_offsets
 from augenblick.plan.conditions import codegen
 from augenblick.plan.names import Names
-from augenblick.plan.program import NONE, OWN_FIELDS, Constant, Field, Selector
+from augenblick.plan.program import (
+    NONE,
+    OWN_FIELDS,
+    Constant,
+    Field,
+    Reduction,
+    ReductionKind,
+    Selector,
+)
 from augenblick.plan.resolved import (
     EventSet,
     NamedSegment,
@@ -38,6 +46,8 @@ class Tables:
         self._codes: dict[tuple[int, ...], int] = {}
         self._selectors: dict[Selector, int] = {}
         self._calendars: dict[tuple[str, Unit], int] = {}
+        self._reductions: dict[Reduction, int] = {}
+        self._reads_zone = False
 
     def feature(self, feature: StoredFeature) -> int:
         return self._features[feature]
@@ -77,11 +87,32 @@ class Tables:
             return NONE
         return self._calendars.setdefault(calendar, len(self._calendars))
 
+    def reduction(self, kind: ReductionKind, value: Resolved) -> int:
+        """The index of a value that is read for each group. Raises ConditionError."""
+        features = tuple(self.feature(one) for one in value.features_of_group())
+        return self._reductions.setdefault(
+            Reduction(kind, self.code(value), features), len(self._reductions)
+        )
+
+    def read_zone(self) -> None:
+        """A condition looks at the clocks of the plan's zone."""
+        self._reads_zone = True
+
+    def offsets(self, zone: str | None) -> Runs:
+        """What the clocks of the plan's zone show, if a condition looks at them."""
+        return zone_offsets(zone or "UTC") if self._reads_zone else ()
+
     def code(self, condition: Resolved | None) -> int:
         """The index of a condition's code; -1 for None. Raises ConditionError."""
         if condition is None:
             return NONE
         words = codegen.generate(condition, self)
+        return self._codes.setdefault(words, len(self._codes))
+
+    def step_code(self, condition: Resolved | None, keeps: dict[int, int]) -> int:
+        """Of a condition that reads earlier steps; ``keeps`` grows by what it reads of events."""
+        assert condition is not None
+        words = codegen.generate(condition, self, keeps)
         return self._codes.setdefault(words, len(self._codes))
 
     def selector(self, events: EventSet | None) -> int:
@@ -113,6 +144,10 @@ class Tables:
     @property
     def calendars(self) -> tuple[Runs, ...]:
         return tuple(calendar_runs(zone, unit) for zone, unit in self._calendars)
+
+    @property
+    def reductions(self) -> tuple[Reduction, ...]:
+        return tuple(self._reductions)
 
     @property
     def consts(self) -> tuple[Constant, ...]:

@@ -10,16 +10,16 @@ from augenblick.plan.grouping import groups_read
 from augenblick.plan.metrics import metric_groups
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.problems import known_names
-from augenblick.plan.resolved import Ref, Resolved, StoredFeature
+from augenblick.plan.resolved import Ref, Resolved
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedValue:
-    """One value: an expression for the firing's group, or the whole map of a grouped feature."""
+    """One value: an expression for the firing's group, or the whole map over groups."""
 
     name: str
     expression: Resolved | None
-    map_of: StoredFeature | None
+    map_of: Resolved | None
 
     @property
     def reads_group(self) -> bool:
@@ -66,13 +66,13 @@ def _value(
     other = [by for by in groups if by is not None and by != group]
     if not other:
         return ResolvedValue(name, value, None)
-    if isinstance(value.target, StoredFeature):
-        return ResolvedValue(name, None, value.target)
-    problems.not_built(
-        at,
-        f"sending {name!r} as a map (it is grouped by {other[0].text}, and the firing is not)",
-    )
-    return None
+    if across_users:
+        problems.not_built(
+            at,
+            f"sending {name!r} as a map (it is grouped by {other[0].text}, and the firing is not)",
+        )
+        return None
+    return ResolvedValue(name, None, value)
 
 
 def _unknown(checking: Checking, name: str, known: list[str], across_users: bool) -> str:

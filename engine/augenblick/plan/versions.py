@@ -10,7 +10,7 @@ every order of keys:
   enter by their own version. So renaming a feature changes no trigger's version.
 - A trigger's tree holds its occasion, conditions, and through them the features and segments they
   read. ``then``, ``values``, ``mode``, ``cooldown`` and text stay out.
-- What reads sessions holds ``gap`` and ``max``, since they decide where a session ends.
+- What reads sessions holds ``gap``, ``max`` and ``ends_on``, which decide where a session ends.
 - The tree is written as JSON (sorted keys, no spaces, UTF-8) and hashed with BLAKE2b to 8 bytes.
 
 ``SEMANTICS`` is part of every tree; raising it is a Breaking change, since every id changes.
@@ -22,12 +22,15 @@ from typing import Any
 
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.names import SESSION_END, SESSION_START, Names
+from augenblick.plan.occasions import RuleStep
 from augenblick.plan.resolved import (
+    ZONED,
     EventRef,
     EventSet,
     NamedSegment,
     Ref,
     Resolved,
+    StepRef,
     StoredFeature,
     StoredMetric,
 )
@@ -60,11 +63,20 @@ def plan_hash(plan: Plan) -> bytes:
 class Versions:
     """The versions of one checked plan; each is computed once. Segments must be free of circles."""
 
-    def __init__(self, plan: Plan, names: Names, segments: list[NamedSegment]) -> None:
-        self._session = [plan.sessions.gap, plan.sessions.max]
+    def __init__(
+        self,
+        plan: Plan,
+        names: Names,
+        segments: list[NamedSegment],
+        ends_on: EventSet | None = None,
+    ) -> None:
+        self._session: list[Any] = [plan.sessions.gap, plan.sessions.max]
+        self._zone = plan.zone or "UTC"
         self._names = names
         self._by_name = {segment.name: segment for segment in segments}
         self._known: dict[StoredFeature | NamedSegment | StoredMetric, str] = {}
+        if ends_on is not None:
+            self._session.append(self._events(ends_on))
 
     def feature(self, feature: StoredFeature) -> str:
         """Everything that decides a feature's value."""
@@ -119,9 +131,7 @@ class Versions:
             "fire": rule.fire,
             "when": self._condition(trigger.when) if trigger.when else None,
             "events": self._events(rule.events) if rule.events else None,
-            "steps": [
-                [self._events(step.events), step.negated, step.for_ms] for step in rule.steps
-            ],
+            "steps": [self._step(step) for step in rule.steps],
             "within": rule.within_ms,
             "match": _ref(rule.match),
             "timer": rule.timer,
@@ -132,6 +142,12 @@ class Versions:
             "params": rule.params,
         }
         return _hash("trigger", tree)
+
+    def _step(self, step: RuleStep) -> Any:
+        tree = [self._events(step.events), step.negated, step.for_ms]
+        if (step.times_min, step.times_max) != (1, 1):
+            tree.append([step.times_min, step.times_max])
+        return tree
 
     def _events(self, events: EventSet) -> Any:
         names: Any = None
@@ -156,10 +172,14 @@ class Versions:
                 return ["segment", self.segment(target)]
             case StoredMetric():
                 return ["metric", self.metric(target)]
+            case StepRef(ref, event, step):
+                return ["step", step, _ref(ref), self._event(event)]
             case EventRef(ref, event):
                 return ["field", _ref(ref), self._event(event) if event else None]
         if node.operation == "const":
             return ["const", target]
+        if node.operation in ZONED:
+            return [node.operation, self._zone, self._condition(node.arguments[0])]
         return [node.operation, *(self._condition(argument) for argument in node.arguments)]
 
 

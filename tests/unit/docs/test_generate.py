@@ -40,7 +40,7 @@ class Tree(BaseModel):
     flag: bool = False
 
 
-PAGES = ["aggregates.md", "plan.md", "policies.md", "limits.md", "formats.md"]
+PAGES = ["aggregates.md", "examples.md", "plan.md", "policies.md", "limits.md", "formats.md"]
 
 
 @pytest.mark.parametrize("name", PAGES)

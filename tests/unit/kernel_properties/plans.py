@@ -40,11 +40,23 @@ def ms(values: tuple[int, ...]) -> st.SearchStrategy[str]:
 
 
 @st.composite
+def session_settings(draw: Draw) -> Plan:
+    """Mostly gap and max alone; now and then events end sessions."""
+    found = {"gap": draw(ms((5, 10, 30))), "max": draw(ms((10, 30, 60, 1000)))}
+    kind = draw(st.integers(0, 7))
+    if kind == 0:
+        found["ends_on"] = draw(st.sampled_from(("b", "c", ["b", "c"])))
+    elif kind == 1:
+        found["ends_on"] = {"event": "b", "where": draw(st.sampled_from(WHERE))}
+    return found
+
+
+@st.composite
 def frames(draw: Draw) -> Plan:
     """The parts that every plan has: sessions, time, an action to emit to."""
     return {
         "plan": "random",
-        "sessions": {"gap": draw(ms((5, 10, 30))), "max": draw(ms((10, 30, 60, 1000)))},
+        "sessions": draw(session_settings()),
         "time": {
             "lateness": draw(ms((0, 3, 10, 20))),
             "dedup": draw(ms((20, 1000))),

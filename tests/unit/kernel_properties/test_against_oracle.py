@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from tests import engine_under_test
 from tests.oracle.simulate import Record, simulate
-from tests.unit.kernel_properties.plans import AREAS
+from tests.unit.kernel_properties.areas import AREAS
 from tests.unit.kernel_properties.streams import streams
 
 KINDS = ("firing", "session", "window", "metric", "dead_letter")

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests import engine_under_test
 from tests.oracle.simulate import Record, simulate
-from tests.unit.kernel_properties.plans import AREAS, frames, sequences
+from tests.unit.kernel_properties.areas import AREAS
+from tests.unit.kernel_properties.plans import frames, sequences
 from tests.unit.kernel_properties.streams import disordered, streams
 
 LATENESS_ms = 15

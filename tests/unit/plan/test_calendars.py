@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.oracle.features import zone_of
+from tests.oracle.clocks import zone_of
 from tests.unit.plan.plans import mistakes, program
 
 from augenblick import limits

@@ -91,17 +91,27 @@ def test_right(condition):
         ("absolute(views) > 1", "unknown function 'absolute'; known: exists, abs,"),
         ("eval('1')", "unknown function 'eval'"),
         ("a.b(1)", "unknown function 'a.b'"),
-        ("max(views) > 1", "`max(x)` over the groups of a feature is not built yet"),
-        ("min(by_category) > 1", "`min(x)` over the groups of a feature is not built yet"),
-        ("sum(by_category) > 1", "`sum(x)` over the groups of a feature is not built yet"),
-        ("any(by_category)", "`any(x)` over the groups of a feature is not built yet"),
-        ("sum(views, 2) > 1", "the function `sum` is not built yet"),
+        (
+            "max(views) > 1",
+            "`max(x)` reduces the groups of a feature, and nothing here is grouped: give the "
+            "feature `by: FIELD`; to compare values write max(x, y)",
+        ),
+        ("any(keen)", "nothing here is grouped: give the feature `by: FIELD`"),
+        ("any(by_category)", "any needs a yes or no, and this is a number"),
+        (
+            "max(by_category + by_sku) > 1",
+            "'by_category' is grouped by category and 'by_sku' by sku: `max(x)` reads features of "
+            "one `by` together",
+        ),
+        ("sum(views, 2) > 1", "sum does not take 2 values; write sum(x)"),
+        ("hour(views) > 1", "hour needs a time, and this is a number"),
+        ("days_since(last_sku) > 1", "days_since needs a time, and this is text"),
+        ("distance_km(1, 2, 3) > 1", "distance_km does not take 3 values; write distance_km(lat,"),
         ("ago(views, 7d) > 1", "the function `ago` is not built yet"),
-        ("distance_km(1, 2, 3, 4) > 1", "the function `distance_km` is not built yet"),
         (
             "by_category > 2 and by_sku > 1",
             "'by_category' is grouped by category and 'by_sku' by sku: a condition is read for one "
-            "group of the event (reducing one with max() min() sum() any() is not built yet)",
+            "group of the event; reduce one with max() min() sum() or any()",
         ),
     ],
 )

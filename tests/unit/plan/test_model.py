@@ -37,7 +37,7 @@ UNKNOWN_KEYS = [
     ),
     (
         "triggers: {t: {sequence: [view, {nott: buy}]}}",
-        "unknown key 'nott' in an event with `where`",
+        "unknown key 'nott' in a step; known: event, where, times",
     ),
     (
         "triggers: {t: {sequence: [view, {not: buy, fro: 1h}]}}",

@@ -25,12 +25,10 @@ ENTRIES = [
             ("purpose", "ads"),
         ]
     ),
-    ("triggers: {t: {sequence: [view, {not: view}, view]}}", "a {not: ...} between two steps"),
     (
-        "triggers: {t: {sequence: [view, {event: view, where: sku == view.sku}]}}",
-        "'view.sku' reads an earlier step, which",
+        "triggers: {t: {sequence: [view, {not: {event: buy, where: a == view.sku}, for: 1h}]}}",
+        "reading an earlier step in a last {not: ...}",
     ),
-    ('triggers: {t: {event: view, when: "max(f) > 3"}}', "`max(x)` over the groups of a feature"),
     ('triggers: {t: {event: view, when: "ago(f, 7d) > 3"}}', "the function `ago`"),
     ("triggers: {t: {event: view, then: reply}}", "the channel `reply`"),
     *(
@@ -45,7 +43,6 @@ ENTRIES = [
         (f"triggers: {{t: {{actor: 'm:C', event: view, {name}: {value}}}}}", f"`{name}` of a cust")
         for name, value in [("cap", "{n: 3, per: 7d}"), ("slot", "till"), ("priority", "2")]
     ),
-    ("sessions: {gap: 30m, ends_on: buy}", "`ends_on`"),
     ("actions: {a: {choose: f, push: b, else: c}}", "`choose`"),
     ("actions: {a: {reply: {}}}", "the channel `reply`"),
 ]
@@ -79,11 +76,9 @@ BANK = [
     (57, "the function `ago`"),
     (59, "`purpose`"),
     (60, "the occasion `at`"),
-    (62, "sending 'interest' as a map (it is grouped by product, and the firing is not)"),
     (65, "the occasion `every`"),
     (66, "the channel `reply`"),
     (67, "`purpose`"),
-    (67, "the function `distance_km`"),
     (69, "`choose`"),
 ]
 

@@ -11,14 +11,34 @@ HOUR = 3_600_000
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[]", "a sequence has at least two steps; for a single event use `event:`"),
+        (
+            "[]",
+            "a sequence has at least two steps, or one that repeats ({event: NAME, times: 3}); ",
+        ),
         ("[view]", "a sequence has at least two steps"),
         ("[{not: view}]", "a sequence has at least two steps"),
         ("[{not: buy}, view], within: 1h", "a sequence cannot begin with {not: ...}"),
         (
-            "[view, {not: clear}, buy], within: 1h",
-            "a {not: ...} between two steps is not built yet",
+            "[view, {not: clear, for: 1h}, buy], within: 1h",
+            "`for` belongs to a last {not: ...}; between two steps it lasts until the next one",
         ),
+        ("[{event: view, times: 1}]", "a sequence has at least two steps, or one that repeats"),
+        ("[{event: view, times: {min: 3, max: 2}}, buy]", "`max` (2) is less than `min` (3)"),
+        (
+            "[view, {event: buy, times: {min: 2, max: 3}}]",
+            "the last step is complete with its first 2, so `max` has no meaning there",
+        ),
+        (
+            "[{event: view, times: 60}, {event: buy, times: 6}]",
+            "a match of 66 events is more than 64, the most",
+        ),
+        ("[view, {event: buy, time: 3}]", "unknown key 'time' in a step; did you mean 'times'?"),
+        ("[{event: view, times: {min: 2}}, buy]", "`max` is missing"),
+        (
+            "[{event: view, times: {least: 2, max: 3, min: 2}}, buy]",
+            "unknown key 'least' in `times`",
+        ),
+        ("[{event: view, times: 2.5}, buy]", "`times` must be a whole number"),
         ("[view, {not: buy}]", "a last {not: ...} needs `for`, or the trigger `within`"),
         (
             "[view, view, {not: buy}], within: 1h",
@@ -30,12 +50,20 @@ HOUR = 3_600_000
         ("[view, {not: nothing}], within: 1h", "unknown event 'nothing'"),
         ("[view, {event: buy, where: valu > 'a' > 3}]", "this compares text with a number"),
         (
-            "[view, {event: buy, where: sku == view.sku}]",
-            "'view.sku' reads an earlier step, which is ",
+            "[view, {event: buy, where: sku == clear.sku}]",
+            "'clear.sku': no step before this one takes 'clear'; known: view",
+        ),
+        (
+            "[{event: view, where: sku == buy.sku}, buy]",
+            "'buy.sku': no step before this one takes 'buy'; this is the first step",
+        ),
+        (
+            "[view, {event: buy, where: value > view.sku}]",
+            "this compares a number with text, which is never true",
         ),
         (
             "[view, {not: {event: buy, where: sku == view.sku}}], within: 1h",
-            "'view.sku' reads an ear",
+            "reading an earlier step in a last {not: ...} is not built yet (take `match`)",
         ),
         ("[view, buy], match: view.sku", "'view.sku': in `where` and `by` the event is clear"),
         ("[view, buy], match: 1 + 2", "this is not one field of the event"),

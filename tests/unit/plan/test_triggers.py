@@ -9,11 +9,11 @@ from tests.unit.plan.plans import (
     STATE_LINES,
     mistakes,
     program,
-    the_mistake,
     trigger,
     trigger_mistake,
 )
 
+from augenblick.plan import compile_plan, load_plan
 from augenblick.plan.program import NONE
 
 
@@ -120,12 +120,13 @@ def test_a_value_with_the_group_of_match():
     assert [value.map_feature >= 0 for value in found.values] == [False, True]
 
 
-def test_an_expression_with_groups_is_not_sent_as_a_map():
+def test_an_expression_with_groups_is_sent_as_a_map():
     text = STATE.replace("  mean:", "  twice: by_sku * 2\n  mean:")
-    _, message = the_mistake(f"{text}triggers:\n  t: {{event: view, values: [twice]}}\n")
-    assert message == (
-        "sending 'twice' as a map (it is grouped by sku, and the firing is not) is not built yet"
-    )
+    compiled = compile_plan(load_plan(f"{text}triggers:\n  t: {{event: view, values: [twice]}}\n"))
+    value = compiled.triggers[0].values[0]
+    assert (value.code, value.map_feature) == (NONE, NONE)
+    read = compiled.reductions[value.map_groups].features
+    assert [compiled.features[index].name for index in read] == ["by_sku"]
 
 
 def test_values_name_features_segments_and_expressions_once():

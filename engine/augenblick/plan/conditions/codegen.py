@@ -4,11 +4,14 @@ from typing import TYPE_CHECKING
 
 from augenblick import limits
 from augenblick.plan.conditions.tokens import ConditionError
-from augenblick.plan.program import OWN_FIELDS, Op
+from augenblick.plan.program import AT_HAND, OWN_FIELDS, Op, ReductionKind
 from augenblick.plan.resolved import (
+    ZONED,
     EventRef,
     NamedSegment,
+    Ref,
     Resolved,
+    StepRef,
     StoredFeature,
     StoredMetric,
 )
@@ -23,13 +26,23 @@ _SIMPLE: dict[str, Op] = {
     "eq": Op.EQ, "ne": Op.NE, "lt": Op.LT, "le": Op.LE, "gt": Op.GT, "ge": Op.GE,
     "in_value": Op.IN_VALUE, "not": Op.NOT, "exists": Op.EXISTS,
     "lower": Op.LOWER, "startswith": Op.STARTSWITH, "contains": Op.CONTAINS,
+    "hour": Op.HOUR, "weekday": Op.WEEKDAY, "days_since": Op.DAYS_SINCE,
+    "distance_km": Op.DISTANCE_KM,
+}  # fmt: skip
+_REDUCED: dict[str, ReductionKind] = {
+    "max_of": "max", "min_of": "min", "sum_of": "sum", "any_of": "any",
 }  # fmt: skip
 _COUNTED: dict[str, Op] = {"min": Op.MIN, "max": Op.MAX}
 
 
-def generate(condition: Resolved, tables: "Tables") -> tuple[int, ...]:
-    """The code of a condition, ending in END. Raises ConditionError beyond the kernel's bounds."""
-    writer = _Writer(tables)
+def generate(
+    condition: Resolved, tables: "Tables", keeps: dict[int, int] | None = None
+) -> tuple[int, ...]:
+    """The code of a condition, ending in END. Raises ConditionError beyond the kernel's bounds.
+
+    ``keeps``: of one that reads earlier steps: the numbers of the operands that it reads of events.
+    """
+    writer = _Writer(tables, keeps)
     writer.write(condition, 0)
     writer.put(Op.END)
     if len(writer.words) > limits.code_words_max:
@@ -44,8 +57,9 @@ def generate(condition: Resolved, tables: "Tables") -> tuple[int, ...]:
 class _Writer:
     """The words of one code. ``depth``: values on the stack before the node at hand."""
 
-    def __init__(self, tables: "Tables") -> None:
+    def __init__(self, tables: "Tables", keeps: dict[int, int] | None) -> None:
         self.words: list[int] = []
+        self._keeps = keeps
         self._tables = tables
 
     def put(self, op: Op, operand: int = 0) -> int:
@@ -63,7 +77,12 @@ class _Writer:
             self._logic(node, depth)
         elif node.operation == "in":
             self._in(node, depth)
+        elif node.operation in _REDUCED:
+            reduced = self._tables.reduction(_REDUCED[node.operation], node.arguments[0])
+            self.put(Op.REDUCE, reduced)
         elif node.operation in _SIMPLE:
+            if node.operation in ZONED:
+                self._tables.read_zone()
             self._arguments(node.arguments, depth)
             self.put(_SIMPLE[node.operation])
         elif node.operation in _COUNTED:
@@ -98,6 +117,12 @@ class _Writer:
         for jump in jumps:
             self.words[jump] = len(self.words) << 8 | Op.OR_JUMP
 
+    def _kept(self, step: int, ref: Ref, event: int) -> None:
+        assert self._keeps is not None
+        number = self._keeps.setdefault(self._tables.operand(ref), len(self._keeps))
+        self.put(Op.STEP, step)
+        self.words += [number, event]
+
     def _leaf(self, node: Resolved) -> None:
         target = node.target
         match target:
@@ -107,6 +132,10 @@ class _Writer:
                 self.put(Op.SEGMENT, self._tables.segment(target))
             case StoredMetric():
                 self.put(Op.METRIC, self._tables.metric(target))
+            case StepRef(ref, step_event, step):
+                self._kept(step, ref, self._tables.event(step_event) + 1)
+            case EventRef(ref, None) if self._keeps is not None:
+                self._kept(AT_HAND, ref, 0)
             case EventRef(ref, event):
                 own = ref.scope == "own"
                 number = OWN_FIELDS[ref.name] if own else self._tables.field(ref)

@@ -7,11 +7,11 @@ from augenblick.plan.resolved import Operation, Type
 
 ARGUMENTS_MAX = 16
 
-NOT_BUILT = ("ago", "distance_km", "sum", "any")
+NOT_BUILT = ("ago",)
 """Functions of the design that this version refuses by name."""
 
 REDUCTIONS = ("min", "max", "sum", "any")
-"""With one grouped feature these reduce over its groups: not built yet."""
+"""With one value these reduce over the groups of the features that it reads."""
 
 ORDERED = (Type.NUMBER, Type.TIME)
 
@@ -37,6 +37,14 @@ FUNCTIONS: dict[str, Function] = {
     "lower": Function("lower", 1, 1, (Type.TEXT,), Type.TEXT, "lower(x)"),
     "startswith": Function("startswith", 2, 2, (Type.TEXT,), Type.BOOL, "startswith(x, 'a')"),
     "contains": Function("contains", 2, 2, (Type.TEXT,), Type.BOOL, "contains(x, 'a')"),
+    "sum": Function("sum_of", 1, 1, (Type.NUMBER,), Type.NUMBER, "sum(x)"),
+    "any": Function("any_of", 1, 1, (Type.BOOL,), Type.BOOL, "any(x > 3)"),
+    "hour": Function("hour", 1, 1, (Type.TIME,), Type.NUMBER, "hour(x)"),
+    "weekday": Function("weekday", 1, 1, (Type.TIME,), Type.NUMBER, "weekday(x)"),
+    "days_since": Function("days_since", 1, 1, (Type.TIME,), Type.NUMBER, "days_since(x)"),
+    "distance_km": Function(
+        "distance_km", 4, 4, (Type.NUMBER,), Type.NUMBER, "distance_km(lat, lon, lat2, lon2)"
+    ),
 }
 
 

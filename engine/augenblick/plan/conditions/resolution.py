@@ -14,6 +14,7 @@ from augenblick.plan.conditions.functions import (
     function_not_built,
 )
 from augenblick.plan.conditions.parser import parse
+from augenblick.plan.conditions.reductions import reduction
 from augenblick.plan.conditions.syntax import (
     Arithmetic,
     Call,
@@ -120,9 +121,7 @@ def _contained(left: Node, right: Node, at: int, scope: Scope) -> Resolved:
 
 def _call(name: str, arguments: tuple[Node, ...], at: int, scope: Scope) -> Resolved:
     if name in REDUCTIONS and len(arguments) == 1:
-        raise ConditionError(
-            f"`{name}(x)` over the groups of a feature is not built yet", at, not_built=True
-        )
+        return reduction(name, resolve(arguments[0], scope), at, arguments[0].at)
     if name in NOT_BUILT:
         raise function_not_built(name, at)
     function = FUNCTIONS.get(name)

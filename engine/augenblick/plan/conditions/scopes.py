@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from augenblick.plan.conditions.tokens import ConditionError
 from augenblick.plan.names import SEGMENT_PROPERTIES, NameProblem, Names
 from augenblick.plan.problems import known_names
-from augenblick.plan.resolved import EventRef, Ref, Resolved, Type
+from augenblick.plan.resolved import EventRef, Ref, Resolved, StepRef, Type
 
 
 class BrokenName(ConditionError):
@@ -17,27 +17,58 @@ Lookup = Callable[[str], Resolved | None]
 """The value of a feature, segment or metric by name; None if its definition is wrong."""
 
 
+Earlier = tuple[tuple[str, ...] | None, ...]
+"""The events of each positive step before the one at hand, in order; None: any event."""
+
+
 @dataclass(frozen=True)
 class EventScope:
-    """``where`` and ``by``: a bare name is a property of the event. ``events`` None: any event."""
+    """``where`` and ``by``: a bare name is a property of the event. ``events`` None: any event.
+
+    ``earlier``: of a step of a sequence, whose ``where`` may read them as EARLIER.x; else None.
+    """
 
     names: Names
     events: Sequence[str] | None
-    in_sequence: bool = False
+    earlier: Earlier | None = None
 
     def resolve(self, parts: tuple[str, ...], at: int) -> Resolved:
+        if self.earlier is not None and len(parts) > 1 and parts[0] not in ("props", "context"):
+            return self._of_earlier_step(parts, at)
         ref = self.ref(parts, at)
         return Resolved("field", self.names.type_of(ref, self.events), target=EventRef(ref, None))
 
     def ref(self, parts: tuple[str, ...], at: int) -> Ref:
         """The value of the event that a name means. Raises ConditionError."""
         try:
-            ref = self.names.property_in_where(parts, in_sequence=self.in_sequence)
+            ref = self.names.property_in_where(parts)
         except NameProblem as problem:
             raise ConditionError(problem.message, at, not_built=problem.not_built) from None
         if ref.scope == "props":
             check_derived_property(self.names, ref, self.events or (), at)
         return ref
+
+    def _of_earlier_step(self, parts: tuple[str, ...], at: int) -> Resolved:
+        """``EARLIER.x``: of the nearest step before this one that names the event."""
+        text = ".".join(parts)
+        split = self.names.split_event(parts)
+        event, rest = split if split is not None else (text, ())
+        for step in reversed(range(len(self.earlier or ()))):
+            if event in ((self.earlier or ())[step] or ()) and rest:
+                break
+        else:
+            known = [name for names in self.earlier or () for name in names or ()]
+            hint = known_names(event, known) if known else "this is the first step"
+            raise ConditionError(f"{text!r}: no step before this one takes {event!r}; {hint}", at)
+        try:
+            ref = self.names.property_of_event(rest)
+        except NameProblem as problem:
+            raise ConditionError(problem.message, at, not_built=problem.not_built) from None
+        if ref.scope == "props":
+            check_derived_property(self.names, ref, (event,), at)
+        return Resolved(
+            "field", self.names.type_of(ref, (event,)), target=StepRef(ref, event, step)
+        )
 
 
 @dataclass(frozen=True)
@@ -134,4 +165,4 @@ def nothing_known(_: str) -> Resolved | None:
     return None
 
 
-__all__ = ["BrokenName", "EventScope", "Lookup", "StateScope", "Type", "nothing_known"]
+__all__ = ["BrokenName", "Earlier", "EventScope", "Lookup", "StateScope", "Type", "nothing_known"]

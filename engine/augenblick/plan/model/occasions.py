@@ -9,6 +9,8 @@ from augenblick import limits
 from augenblick.plan.model.base import Condition, Model, PositiveDuration
 from augenblick.plan.model.events import EventList, Events, EventWhere, events_tag
 
+Repeats = Annotated[StrictInt, Field(ge=1, le=limits.sequence_events_max)]
+
 
 class WhenKeys(Model):
     """Fires when an event makes a condition true; beside another occasion a further condition."""
@@ -30,12 +32,37 @@ class EventKeys(Model):
 
 
 class Absence(Model):
-    """The last step of a sequence: none of these events until the deadline."""
+    """None of these events: between two steps, or as the last step until the deadline."""
 
     not_: Events = Field(alias="not", description="events that must not come")
     for_: PositiveDuration | None = Field(
-        default=None, alias="for", description="how long after the step before it (`within`)"
+        default=None,
+        alias="for",
+        description="as the last step: how long after the step before it (`within`)",
     )
+
+
+class Times(Model):
+    """How many events a step takes: at least and at most. Further ones are looked over."""
+
+    min: Repeats = Field(description="the step is enough with so many")
+    max: Repeats = Field(description="it takes no more than so many")
+
+
+NumberOrTimes = Annotated[
+    Annotated[Repeats, Tag("<number>")] | Annotated[Times, Tag("<times>")],
+    Discriminator(lambda value: "<times>" if isinstance(value, dict | Times) else "<number>"),
+]
+
+
+class SequenceStep(EventWhere):
+    """A step of a sequence: an event, with a condition and a number of repeats.
+
+    ``where`` may read an earlier step as ``EARLIER.x``: the nearest one before it that names the
+    event, and of its repeats the latest.
+    """
+
+    times: NumberOrTimes | None = Field(default=None, description="how many of them (1)")
 
 
 def _step_tag(value: Any) -> str:
@@ -43,13 +70,14 @@ def _step_tag(value: Any) -> str:
         isinstance(value, dict) and ("not" in value or "not_" in value)
     ):
         return "<not>"
-    return events_tag(value)
+    tag = events_tag(value)
+    return "<step>" if tag == "<event>" else tag
 
 
 Step = Annotated[
     Annotated[StrictStr, Tag("<name>")]
     | Annotated[EventList, Tag("<list>")]
-    | Annotated[EventWhere, Tag("<event>")]
+    | Annotated[SequenceStep, Tag("<step>")]
     | Annotated[Absence, Tag("<not>")],
     Discriminator(_step_tag),
 ]

@@ -1,10 +1,11 @@
 """The settings of a plan: sessions, time, policies, what else leaves."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from augenblick.plan.model.base import Duration, Identifier, Model, OneOrMore, PositiveDuration
+from augenblick.plan.model.events import Events
 from augenblick.plan.model.policies import Cap, PolicyKeys
 
 MINUTE_MS = 60_000
@@ -15,10 +16,9 @@ DAY_MS = 24 * HOUR_MS
 class SessionSettings(Model):
     """When a user's session ends."""
 
-    not_built: ClassVar = {"ends_on": "`ends_on`"}
-
     gap: PositiveDuration = Field(default=30 * MINUTE_MS, description="the inactivity that ends it")
     max: PositiveDuration = Field(default=12 * HOUR_MS, description="the longest it may last")
+    ends_on: Events | None = Field(default=None, description="events that are the last of theirs")
 
 
 class TimeSettings(Model):

@@ -19,7 +19,7 @@ from augenblick.plan.model.actions import (
 from augenblick.plan.model.base import Model
 from augenblick.plan.model.events import EventWhere
 from augenblick.plan.model.features import Feature, Metric, Over
-from augenblick.plan.model.occasions import Absence
+from augenblick.plan.model.occasions import Absence, SequenceStep, Times
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.model.policies import Cap, QuietHours
 from augenblick.plan.model.settings import Emit, Policies, SessionSettings, TimeSettings
@@ -33,6 +33,8 @@ _TAGS: dict[str, tuple[type[Model], str]] = {
     "<log>": (LogAction, "a log action"),
     "<metric>": (Metric, "a metric"),
     "<not>": (Absence, "a {not: ...} step"),
+    "<step>": (SequenceStep, "a step"),
+    "<times>": (Times, "`times`"),
     "<webhook>": (WebhookAction, "a webhook action"),
     "<window>": (Over, "a window"),
 }

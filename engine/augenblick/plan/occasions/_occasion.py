@@ -14,11 +14,13 @@ from augenblick.plan.resolved import EventSet, Ref
 
 @dataclass(frozen=True, slots=True)
 class RuleStep:
-    """One step of a sequence."""
+    """One step of a sequence, which takes from ``times_min`` to ``times_max`` events."""
 
     events: EventSet
     negated: bool = False
     for_ms: int = 0
+    times_min: int = 1
+    times_max: int = 1
 
 
 @dataclass(frozen=True, slots=True)
