@@ -135,6 +135,26 @@ def shown_firing(record: dict[str, Any]) -> str:
     return f"`{record['trigger']}`" + (f" ({variant})" if variant else "")
 
 
+def occasions_page() -> str:
+    """Each occasion with a plan, events and the firings that come of them."""
+    parts = [f"# Occasions\n\n{MARK}{OCCASIONS_TEXT}"]
+    for name, (plan, lines) in OCCASION_EXAMPLES.items():
+        parts.append(f"\n## `{name}`\n\n```yaml\nplan: docs\n{plan}```\n\n")
+        parts.extend(f"- `{line}`\n" for line in lines)
+        parts.append("\n| `time` | `by` | `cause` | `values` |\n|---|---|---|---|\n")
+        found = simulate(f"plan: docs\n{plan}", [line.encode() for line in lines], emit=("firing",))
+        parts.extend(firing_row(record) for record in found)
+    return "".join(parts)
+
+
+def firing_row(record: dict[str, Any]) -> str:
+    """A firing as a row of the table."""
+    cause = record["cause"]
+    shown = (record["by"], None if cause is None else cause["event"], record["values"])
+    cells = [str(record["time"]), *(f"`{json.dumps(one)}`" for one in shown)]
+    return f"| {' | '.join(cells)} |\n"
+
+
 def cost(name: str, window: str) -> str:
     """Typical and largest bytes of one group; a dash where `check` refuses the two together."""
     text = f"plan: docs\nfeatures: {{f: {{{AGGREGATE_EXAMPLES[name]}, over: {window}}}}}\n"
@@ -249,7 +269,7 @@ NAMED = {
     "step tag": "events or [Absence](#absence)",
     "actor": "`module:Class`",
 }
-CONDITIONS = frozenset({"where", "when"})  # keys whose text is a condition
+CONDITIONS = frozenset({"where", "when", "at"})  # keys whose text is a condition
 EXAMPLE_EVENTS = (
     '{"user": "ann", "event": "view", "time": 10000, "props": {"sku": "a", "price": 4}}',
     '{"user": "ann", "event": "view", "time": 20000, "props": {"sku": "b", "price": 1.5}}',
@@ -272,6 +292,51 @@ AGGREGATE_EXAMPLES = {
     "rate": "rate: view",
     "time_since": "time_since: view",
 }
+DAY_1, DAY_2 = 1_767_265_200_000, 1_775_044_800_000  # 1 January 2026 11:00, 1 April 12:00 (UTC)
+OCCASION_EXAMPLES = {
+    "when": (
+        "features: {views: {count: view, over: session}}\ntriggers: {t: {when: views >= 2}}\n",
+        EXAMPLE_EVENTS[:3],
+    ),
+    "event": (
+        "features: {views: {count: view, over: session}}\n"
+        "triggers: {t: {event: view, where: price > 2, values: [views]}}\n",
+        EXAMPLE_EVENTS[:3],
+    ),
+    "sequence": (
+        "triggers: {t: {sequence: [view, {not: buy}], within: 1m}}\n",
+        EXAMPLE_EVENTS[:2],
+    ),
+    "at": (
+        "events: {loan: {loan: str, ends: time}}\n"
+        "features: {ends: {last: loan.ends, by: loan, over: lifetime}}\n"
+        "triggers: {t: {at: ends - 1d, values: [ends]}}\n",
+        (
+            '{"user": "ann", "event": "loan", "time": 0, "props": '
+            '{"loan": "x", "ends": 100000000}}',
+            '{"user": "ann", "event": "loan", "time": 5, "props": {"loan": "y", "ends": 90000000}}',
+            '{"user": "ann", "event": "loan", "time": 9, "props": '
+            '{"loan": "y", "ends": 100000005}}',
+        ),
+    ),
+    "every": (
+        "zone: Europe/Berlin\n"
+        "features:\n"
+        "  due: {last: rule.amount, by: payer, over: lifetime}\n"
+        "  paid: {sum: booking.amount, by: payer, over: {calendar: month}}\n"
+        "triggers: {t: {every: month + 30d, when: paid < due}}\n",
+        (
+            f'{{"user": "ann", "event": "rule", "time": {DAY_1}, "props": '
+            '{"payer": "bob", "amount": 500}}',
+            f'{{"user": "ann", "event": "booking", "time": {DAY_1 + 5}, "props": '
+            '{"payer": "bob", "amount": 500}}',
+            f'{{"user": "ann", "event": "login", "time": {DAY_2}}}',
+        ),
+    ),
+}
+OCCASIONS_TEXT = """\
+What `augenblick simulate` prints for a few events. `actor` is in the guide to custom triggers.
+"""
 COST_WINDOWS = (
     "session", "lifetime", "{since: buy}", "{tumbling: 1h}", "{hopping: 1h, every: 5m}",
     "{calendar: day}", "{sliding: 1h}",
@@ -433,6 +498,7 @@ def pages() -> dict[str, str]:
     return {
         "aggregates.md": aggregates_page(),
         "examples.md": examples_page(),
+        "occasions.md": occasions_page(),
         "plan.md": plan_page(Plan),
         "formats.md": formats_page(),
         "policies.md": policies_page(),

@@ -164,6 +164,7 @@ absence_values_max: Final = 1_024  # timers by `match` value, per user and trigg
 dedup_max: Final = 1_024  # fingerprints per key group, in sets of 8: 4 M in all, 64 MiB
 group_bytes_max: Final = 264  # a group's value as msgpack; longer ones make no group
 metric_groups_max: Final = 1_000  # per key group and window; the rest is the group `other`
+schedule_spread_ms: Final = 60_000  # users' turns after an instant of `every`: 1 M are 17 a ms
 trigger_partials_max: Final = 16_384  # of one user and sequence, whatever the value of `match`
 user_state_bytes_max: Final = 4 * 1024 * 1024  # one user's record; above, parts are not kept
 value_bytes_max: Final = 1_024  # one kept property value; longer ones are not kept

@@ -32,6 +32,7 @@ from augenblick_native.state cimport (
     GATEWAYS_MAX, KEY_GROUPS, NEVER_MS, NO_TIME_MS, Cell, Entry, GatewayMark, GroupHead, KeyGroup,
     Session, User,
 )
+from augenblick_native.schedules cimport may_be_put_off, next_schedule_ms
 from augenblick_native.status cimport (
     STATUS_GAP, STATUS_LATE, STATUS_NO_MEMORY, STATUS_OK, STATUS_OLD_INCARNATION,
     STATUS_TRUNCATED, STATUS_USERS_FULL, Status,
@@ -351,7 +352,9 @@ cdef bint face_user(Machine* machine, const Item* item, const Event* event) noex
     if entry == NULL:
         return False
     machine.keeper.user = entry.user
-    if entry.user.armed_ms < machine.group.clock_ms:
+    if entry.user.armed_ms < machine.group.clock_ms or (
+        machine.plan.schedules.count and may_be_put_off(machine, machine.group.clock_ms)
+    ):
         machine.clock_ms = NO_TIME_MS
         run_due(machine, machine.group.clock_ms)
         machine.scratch.size = 0
@@ -450,6 +453,10 @@ cdef void apply_event(
         settle(machine)
     if is_new and machine.keeper.user.armed_ms == NEVER_MS:
         # no session: settle its time to live
+        arm(&machine.tables, group, machine.keeper.user, group.clock_ms)
+    if is_new and machine.plan.schedules.count:
+        # looked at with the next step of the clock, and at the instants of schedules from then on
+        next_schedule_ms(machine)
         arm(&machine.tables, group, machine.keeper.user, group.clock_ms)
     if machine.keeper.user.armed_ms < group.clock_ms:
         machine.after_event = True

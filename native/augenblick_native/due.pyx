@@ -1,19 +1,21 @@
 # cython: language_level=3
 """One user: what time makes happen, in order.
 
-At one instant: segments, waiting events, absences, then closing windows and sessions.  Partials are
-tidied up when a session closes, or by a timer of their own while there is none.
+At one instant: segments, waiting events, absences and `at`, schedules, then closing windows and
+sessions.  Partials are tidied up when a session closes, or by a timer of their own while there is
+none.
 """
 from libc.stdint cimport uint32_t
+from augenblick_native.alarms cimport alarm_instant_ms, ring
 from augenblick_native.buffer cimport pack_array, pack_nil, pack_str, put_bytes
 from augenblick_native.closing cimport close_window, drop_session, next_end_ms, purge_window
 from augenblick_native.firing cimport Membership, fire_match, new_row, put_row
 from augenblick_native.layout cimport is_windowed, window_start
 from augenblick_native.listing cimport arm_user, keep_until
 from augenblick_native.machine cimport (
-    COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, ROW_SESSION, ROW_WINDOW, SLOT_KIND_ABSENCES,
-    SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Row,
-    SlotRule, plus,
+    COUNT_SESSIONS_CLOSED, COUNT_USERS_EXPIRED, INSTANT_MS_END, ROW_SESSION, ROW_WINDOW,
+    SLOT_KIND_ABSENCES, SLOT_KIND_ALARMS, SLOT_KIND_FEATURE, SLOT_KIND_SEGMENT,
+    SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Caused, Row, SlotRule, plus,
 )
 from augenblick_native.membership cimport evaluate_segment
 from augenblick_native.msgpack cimport Value, missing
@@ -26,6 +28,7 @@ from augenblick_native.program cimport OPERAND_NONE, FeatureRule, TriggerRule
 from augenblick_native.record cimport (
     cell_at, first_cell, free_record, group_data, payload, shrink,
 )
+from augenblick_native.schedules cimport next_schedule_ms, put_off_ms, run_schedules
 from augenblick_native.session cimport (
     is_cut, session_close, session_ending, session_events, sessions_next_close_ms,
 )
@@ -41,6 +44,8 @@ cdef enum Phase:                        # at one instant, in this order
     PHASE_SEGMENT
     PHASE_WAITING
     PHASE_ABSENCE
+    PHASE_ALARM                         # beside absences, in the plan's order
+    PHASE_SCHEDULE
     PHASE_WINDOW
     PHASE_SESSION
     PHASE_TIDY
@@ -53,14 +58,17 @@ cdef struct Due:
     uint32_t offset                     # cell of a window
 
 
+cdef inline Phase rank(Phase phase) noexcept nogil:
+    return PHASE_ABSENCE if phase == PHASE_ALARM else phase
+
+
 cdef inline void sooner(
     Due* due, int64_t instant_ms, Phase phase, uint32_t index, uint32_t offset
 ) noexcept nogil:
     if instant_ms > due.instant_ms or instant_ms == NEVER_MS:
         return
-    if (
-        instant_ms == due.instant_ms
-        and (phase > due.phase or (phase == due.phase and index >= due.index))
+    if instant_ms == due.instant_ms and (
+        rank(phase) > rank(due.phase) or (rank(phase) == rank(due.phase) and index >= due.index)
     ):
         return
     due.instant_ms = instant_ms
@@ -79,6 +87,8 @@ cdef Due next_due(Machine* machine) noexcept nogil:
     cdef const FeatureRule* rule
     cdef bint in_session = False
     cdef int64_t ttl_ms = machine.plan.ttl_ms           # or the longest `keep`
+    cdef int64_t kept_until_ms = max(user.latest_ms, user.kept_until_ms)
+    cdef int64_t alarm_ms
     due.instant_ms = NEVER_MS
     due.phase = PHASE_EXPIRY
     due.index = 0
@@ -106,12 +116,15 @@ cdef Due next_due(Machine* machine) noexcept nogil:
                 &due, next_deadline_ms(machine, &machine.plan.triggers[slot.index]), PHASE_ABSENCE,
                 slot.index, 0
             )
+        elif slot.kind == SLOT_KIND_ALARMS:
+            alarm_ms = alarm_instant_ms(machine, offset)
+            if alarm_ms != NEVER_MS:
+                kept_until_ms = max(kept_until_ms, alarm_ms)
+                sooner(&due, alarm_ms, PHASE_ALARM, slot.index, 0)
         offset += cell_at(user, offset).size
     if not in_session and user.annex != NULL:
         sooner(&due, plus(last_hopeless_ms(machine), 1), PHASE_TIDY, 0, 0)
-    sooner(
-        &due, plus(max(user.latest_ms, user.kept_until_ms), ttl_ms), PHASE_EXPIRY, 0, 0
-    )
+    sooner(&due, plus(kept_until_ms, ttl_ms), PHASE_EXPIRY, 0, 0)
     return due
 
 
@@ -231,18 +244,41 @@ cdef void expire(Machine* machine) noexcept nogil:
     machine.counters[COUNT_USERS_EXPIRED] += 1
 
 
+# The earliest thing, schedules included; `others_ms`: the earliest of all the rest.
+cdef inline Due next_of_all(Machine* machine, int64_t to_ms, int64_t* others_ms) noexcept nogil:
+    cdef Due due = next_due(machine)
+    others_ms[0] = due.instant_ms
+    # the end of time, to which a simulation goes at last, is no time of schedules
+    if machine.plan.schedules.count and to_ms <= INSTANT_MS_END:
+        sooner(&due, next_schedule_ms(machine), PHASE_SCHEDULE, 0, 0)
+    return due
+
+
+# A schedule that waits for the user's turn: only the clock has come to it, and to nothing else.
+cdef inline bint is_put_off(
+    Machine* machine, const Due* due, int64_t others_ms, int64_t to_ms
+) noexcept nogil:
+    if due.phase != PHASE_SCHEDULE or machine.depth >= 0 or others_ms < to_ms:
+        return False
+    return plus(due.instant_ms, put_off_ms(machine)) >= to_ms
+
+
 cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     cdef Due due
+    cdef int64_t others_ms
     cdef int64_t due_before_ms = machine.due_ms
     cdef int64_t at_ms = NO_TIME_MS     # what happens at one instant competes
+    cdef bint waits
     while True:
-        due = next_due(machine)
+        due = next_of_all(machine, to_ms, &others_ms)
+        # of an instant that has begun nothing waits: what it fires competes
+        waits = due.instant_ms > at_ms and is_put_off(machine, &due, others_ms, to_ms)
         if machine.rivals.size and (
             due.instant_ms > at_ms or due.instant_ms >= to_ms or due.phase == PHASE_EXPIRY
         ):
             settle(machine)
             continue
-        if due.instant_ms >= to_ms:
+        if due.instant_ms >= to_ms or waits:
             break
         at_ms = max(at_ms, due.instant_ms)
         machine.clock_ms = max(machine.clock_ms, due.instant_ms)
@@ -255,6 +291,10 @@ cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
             run_waiting(machine, due.index)
         elif due.phase == PHASE_ABSENCE:
             run_absence(machine, due.index)
+        elif due.phase == PHASE_ALARM:
+            ring(machine, due.index, due.instant_ms)
+        elif due.phase == PHASE_SCHEDULE:
+            run_schedules(machine, due.instant_ms)
         elif due.phase == PHASE_WINDOW:
             emit_window(machine, &due)
         elif due.phase == PHASE_SESSION:
@@ -268,4 +308,6 @@ cdef void run_due(Machine* machine, int64_t to_ms) noexcept nogil:
     machine.clock_ms = max(machine.clock_ms, to_ms)
     if machine.keeper.user != NULL:
         disarm(machine.keeper.group, machine.keeper.user)
-        arm_user(machine, due.instant_ms)
+        if due.phase == PHASE_SCHEDULE:
+            arm_user(machine, plus(due.instant_ms, put_off_ms(machine)))
+        arm_user(machine, others_ms)

@@ -33,6 +33,11 @@ cdef void fire_match(
     Machine* machine, uint32_t trigger, const Match* match, bint is_absence
 ) noexcept nogil
 
+# A schedule's instant, for a group of the user at hand (one without bytes: none).
+cdef void fire_scheduled(
+    Machine* machine, uint32_t trigger, int64_t instant_ms, const Group* group
+) noexcept nogil
+
 # `fire: once`: True the first time.
 cdef bint rises_first(Machine* machine, const TriggerRule* rule) noexcept nogil
 

@@ -9,13 +9,13 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from augenblick_native.buffer cimport pack_array, pack_map, pack_nil, pack_str, put_bytes
-from augenblick_native.decode cimport read_event
+from augenblick_native.decode cimport clear_fields, read_event
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_FIRINGS_WARM, EVENT_DEPTH_MAX, ROW_ACTOR, ROW_APPROXIMATE, ROW_FIRING, ROW_SHADOW, Rise,
     renew,
 )
-from augenblick_native.msgpack cimport Value
+from augenblick_native.msgpack cimport VALUE_MISSING, Value
 from augenblick_native.pattern cimport pack_cause, pack_identity
 from augenblick_native.policies cimport (
     FiredHead, count_firing, fired_cell, may_leave, variant_of,
@@ -267,3 +267,42 @@ cdef void fire_match(
         renew(machine, cause)
         fire(machine, trigger, cause, match, is_absence)
     machine.depth -= 1
+
+
+cdef void fire_scheduled(
+    Machine* machine, uint32_t trigger, int64_t instant_ms, const Group* group
+) noexcept nogil:
+    cdef Match match
+    cdef Event* nothing
+    if machine.depth + 1 >= EVENT_DEPTH_MAX:
+        return
+    memset(&match, 0, sizeof(Match))
+    match.time_ms = instant_ms
+    match.group = group[0]
+    match.cause = <const uint8_t*>b"\xc0"           # nil
+    match.cause_bytes = 1
+    machine.depth += 1
+    nothing = &machine.events[machine.depth]
+    clear_event(machine, nothing)
+    nothing.time_ms = instant_ms
+    fire(machine, trigger, nothing, &match, True)
+    machine.depth -= 1
+
+
+# An event of no name, for what no event causes.
+cdef void clear_event(Machine* machine, Event* event) noexcept nogil:
+    event.event_id = -1
+    event.derived = True
+    event.warm = False
+    event.late = False
+    event.name.data = NULL
+    event.name.size = 0
+    event.id.kind = VALUE_MISSING
+    event.session.kind = VALUE_MISSING
+    event.user.data = user_id(machine.keeper.user)
+    event.user.size = machine.keeper.user.id_bytes
+    event.props = NULL
+    event.props_bytes = 0
+    event.session_serial = 0
+    clear_fields(machine.plan, event)
+    renew(machine, event)

@@ -19,9 +19,9 @@ from augenblick_native.groups cimport free_group
 from augenblick_native.layout cimport is_windowed
 from augenblick_native.machine cimport (
     COUNTERS, EVENTS_AHEAD, EVENT_DEPTH_MAX, GROUP_BYTES_MAX, VALUE_BYTES_MAX, SLOT_KIND_ABSENCES,
-    SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
-    SLOT_KIND_CAP, SLOT_KIND_CONTACTS, SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
-    SLOT_KIND_WAITING, SUPPRESSIONS, Caused, Event, FieldGroup,
+    SCHEDULE_SPREAD_MS, SLOT_KIND_ALARMS, SLOT_KIND_CAP, SLOT_KIND_CONTACTS, SLOT_KIND_FEATURE,
+    SLOT_KIND_FIRED, SLOT_KIND_PARTIALS, SLOT_KIND_SCHEDULES, SLOT_KIND_SEGMENT,
+    SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, SUPPRESSIONS, Caused, Event, FieldGroup,
 )
 from augenblick_native.partials cimport TRIGGER_PARTIALS_MAX
 from augenblick_native.msgpack cimport Value
@@ -29,6 +29,7 @@ from augenblick_native.panes cimport METRIC_GROUPS_MAX
 from augenblick_native.pattern cimport ABSENCE_VALUES_MAX, WAITING_MAX
 from augenblick_native.portrait cimport portray
 from augenblick_native.prints cimport PRINTS_MAX
+from augenblick_native.program cimport TRIGGER_AT
 from augenblick_native.record cimport RECORD_BYTES_MAX
 from augenblick_native.snapshot cimport read_snapshot, write_snapshot
 from augenblick_native.state cimport (
@@ -56,6 +57,7 @@ assert sizeof(KeyGroup) == KEY_GROUP_BYTES
 LIMITS = {
     "absence_values_max": ABSENCE_VALUES_MAX, "dedup_max": PRINTS_MAX,
     "group_bytes_max": GROUP_BYTES_MAX, "metric_groups_max": METRIC_GROUPS_MAX,
+    "schedule_spread_ms": SCHEDULE_SPREAD_MS,
     "trigger_partials_max": TRIGGER_PARTIALS_MAX, "user_state_bytes_max": RECORD_BYTES_MAX,
     "value_bytes_max": VALUE_BYTES_MAX, "waiting_max": WAITING_MAX,
 }
@@ -199,7 +201,8 @@ cdef class Kernel:
                 SLOT_KIND_PARTIALS, index
             )
             self.slots[self.program.plan.triggers[index].absence_slot] = SlotRule(
-                SLOT_KIND_ABSENCES, index
+                SLOT_KIND_ALARMS if self.program.plan.triggers[index].kind == TRIGGER_AT
+                else SLOT_KIND_ABSENCES, index
             )
             self.slots[self.program.plan.triggers[index].waiting_slot] = SlotRule(
                 SLOT_KIND_WAITING, index
@@ -210,6 +213,8 @@ cdef class Kernel:
                 )
         if self.program.plan.contact_firings:
             self.slots[self.program.plan.contact_slot].kind = SLOT_KIND_CONTACTS
+        if self.program.plan.schedule_slot:
+            self.slots[self.program.plan.schedule_slot].kind = SLOT_KIND_SCHEDULES
         return 0
 
     # Calls

@@ -18,8 +18,18 @@ cdef enum:
     EVENTS_AHEAD = 16               # events whose memory is fetched before the first is applied
     # a group's value as msgpack; engine/augenblick/limits.py: group_bytes_max
     GROUP_BYTES_MAX = 264
+    # engine/augenblick/limits.py: schedule_spread_ms
+    SCHEDULE_SPREAD_MS = 60000
     # a kept property value; engine/augenblick/limits.py: value_bytes_max
     VALUE_BYTES_MAX = 1024
+
+cdef extern from *:
+    """
+    #define AB_INSTANT_MS_MIN (-2208988800000LL)    /* 1900-01-01, as of events */
+    #define AB_INSTANT_MS_END 7258118400000LL       /* 2200-01-01, exclusive */
+    """
+    const int64_t INSTANT_MS_MIN "AB_INSTANT_MS_MIN"
+    const int64_t INSTANT_MS_END "AB_INSTANT_MS_END"
 
 cdef enum:                          # Machine.counters
     COUNT_EVENTS                    # applied
@@ -144,6 +154,8 @@ cdef enum SlotKind:
     SLOT_KIND_WAITING
     SLOT_KIND_CAP
     SLOT_KIND_CONTACTS
+    SLOT_KIND_ALARMS
+    SLOT_KIND_SCHEDULES             # of all triggers together
 
 # Why a firing did not leave; counted for each trigger.
 cdef enum Suppression:
@@ -217,6 +229,8 @@ cdef struct Machine:
     Buffer rivals                   # of policies.Rival: firings that are yet to be decided
     uint64_t* suppressed            # [trigger][Suppression]
     Rows step_rows                  # for conditions on earlier steps
+    int64_t scheduled_ms            # two instants of schedules that follow each other, see
+    int64_t next_scheduled_ms       # schedules.may_be_put_off
 
 
 # The event was filled anew: what was worked out of it before holds no more.

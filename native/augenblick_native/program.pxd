@@ -44,6 +44,8 @@ cdef enum TriggerKind:
     TRIGGER_EVENT
     TRIGGER_SEQUENCE
     TRIGGER_ACTOR
+    TRIGGER_AT
+    TRIGGER_EVERY
 
 cdef enum Fire:
     FIRE_RISE
@@ -262,8 +264,13 @@ cdef struct TriggerRule:
     Policies policies
     uint16_t slot               # firings so far: once, cooldown, k
     uint16_t partial_slot
-    uint16_t absence_slot
+    uint16_t absence_slot       # of `at`: its alarms
     uint16_t waiting_slot
+    int32_t time                # of `at`: code of its instant
+    bint past_skipped
+    Span time_features          # that it reads
+    Span group_features         # of `at` and `every`: those whose groups it has
+    const Calendar* calendar    # of `every`: its instants begin the windows
 
 cdef struct MetricRule:
     Text name
@@ -282,6 +289,7 @@ cdef struct Dispatch:
     Span sequences
     Span occasions              # event and actor triggers
     Span metrics
+    Span alarms                 # `at` triggers
 
 cdef struct NameEntry:
     uint64_t hashed
@@ -345,6 +353,8 @@ cdef struct Plan:
     int64_t contact_ms
     const uint32_t* shares      # of variants: the first share that is no longer the variant's
     bint session_segments       # a segment reads a feature over sessions
+    Span schedules              # `every` triggers
+    uint16_t schedule_slot      # 0: none
 
 
 cdef class Program:

@@ -32,7 +32,7 @@ cdef dict REDUCTIONS = {
 }
 cdef dict KINDS = {
     "when": TRIGGER_WHEN, "event": TRIGGER_EVENT, "sequence": TRIGGER_SEQUENCE,
-    "actor": TRIGGER_ACTOR,
+    "actor": TRIGGER_ACTOR, "at": TRIGGER_AT, "every": TRIGGER_EVERY,
 }
 cdef dict FIRES = {"rise": FIRE_RISE, "each": FIRE_EACH, "once": FIRE_ONCE}
 cdef dict TIMERS = {"restart": TIMER_RESTART, "each": TIMER_EACH, "keep": TIMER_KEEP}
@@ -138,6 +138,7 @@ cdef class Program:
         self._load_segments(source)
         self._load_triggers(source)
         self._load_policies(source)
+        load_timed(self, source)
         self._load_metrics(source)
         self._load_dispatch(source)
 
@@ -541,14 +542,35 @@ cdef class Program:
                  if t.kind in ("event", "actor") and named(t.selector)])
             plan.dispatch[index].metrics = span(
                 [i for i, m in enumerate(source.metrics) if named(m.selector)])
+            plan.dispatch[index].alarms = span(
+                [i for i, t in enumerate(source.triggers)
+                 if t.kind == "at" and any(named(selector) for selector in t.feeds)])
+        plan.schedules = span(
+            [i for i, t in enumerate(source.triggers) if t.kind == "every"])
         for index, segment in enumerate(source.segments):
             plan.segments[index].features = span(list(segment.features))
         for index, reduction in enumerate(source.reductions):
             plan.reductions[index].features = span(list(reduction.features))
         for index, trigger in enumerate(source.triggers):
             plan.triggers[index].feeds = span(list(trigger.feeds))
+            plan.triggers[index].time_features = span(list(trigger.time_features))
+            plan.triggers[index].group_features = span(list(trigger.group_features))
         cdef uint32_t* flat = <uint32_t*>self._table(len(lists), sizeof(uint32_t))
         for index, item in enumerate(lists):
             flat[index] = item
         plan.lists = flat
         return 0
+
+
+# What `at` and `every` have beside other triggers.
+cdef int load_timed(Program program, source) except -1:
+    cdef Plan* plan = &program.plan
+    cdef uint32_t index
+    for index, trigger in enumerate(source.triggers):
+        plan.triggers[index].time = trigger.time
+        plan.triggers[index].past_skipped = trigger.past_skipped
+        if trigger.calendar >= 0:
+            plan.triggers[index].calendar = &plan.calendars[trigger.calendar]
+    if any(trigger.kind == "every" for trigger in source.triggers):
+        plan.schedule_slot = program._slot()
+    return 0

@@ -9,7 +9,7 @@ from augenblick_native.state cimport NEVER_MS
 # The feature for the moment's group; a feature of nothing has a value too (0, or missing).
 cdef Value read_feature(Machine* machine, Moment* moment, int32_t index) noexcept nogil
 
-# True if the cell holds anything that a read at the moment would count.
+# True if the feature's cell holds anything that a read at the moment would count.
 cdef bint holds_anything(
     Machine* machine, Moment* moment, const FeatureRule* rule, uint32_t offset
 ) noexcept nogil

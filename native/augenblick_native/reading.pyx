@@ -1,6 +1,5 @@
 # cython: language_level=3
 """Reading a feature at an instant; when time alone may change it."""
-from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from augenblick_native.aggregates.fixed cimport fixed_result

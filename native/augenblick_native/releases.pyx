@@ -200,10 +200,13 @@ cdef class ReleaseMaker:
             put_json(&self.text, &before, 0)
         return 0
 
-    # The causing event's id is a text wherever there is one.
+    # The causing event's id is a text wherever there is one; a schedule has no cause.
     cdef int _put_cause(self, Cursor* cause) except -1:
         cdef uint32_t count = 0
         cdef const uint8_t* key
+        if cause.at[0] == 0xC0:
+            pack_nil(&self.out)
+            return 0
         if read_map_header(cause, &count) != STATUS_OK:
             raise ValueError("a firing's body is broken")
         pack_map(&self.out, count)

@@ -28,6 +28,7 @@ from augenblick_native.cursor cimport (
 from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport (
     COUNT_PRINTS_DROPPED, SLOT_KIND_CONTACTS, SLOT_KIND_FEATURE, SLOT_KIND_PARTIALS,
+    SLOT_KIND_SCHEDULES,
     SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
 )
 from augenblick_native.groups cimport free_group, make_gateways
@@ -65,13 +66,16 @@ cdef inline void put_text(Buffer* buffer, const Text* text) noexcept nogil:
     put_bytes(buffer, text.data, text.size)
 
 
-# What a slot is called: sessions and contacts have no name, everything else those of its rule.
+# What a slot is called: those of the whole user have no name, everything else those of its rule.
 cdef void name_slot(
     const Plan* plan, const SlotRule* slot, Text* name, Text* version
 ) noexcept nogil:
     memset(name, 0, sizeof(Text))
     memset(version, 0, sizeof(Text))
-    if slot.kind == SLOT_KIND_SESSIONS or slot.kind == SLOT_KIND_CONTACTS:
+    if (
+        slot.kind == SLOT_KIND_SESSIONS or slot.kind == SLOT_KIND_CONTACTS
+        or slot.kind == SLOT_KIND_SCHEDULES
+    ):
         return
     if slot.kind == SLOT_KIND_FEATURE:
         name[0] = plan.features[slot.index].name

@@ -1,10 +1,11 @@
 # cython: language_level=3
 """One user: the order of things within an event.
 
-Session, features, segments, sequences, `event` and `actor`, `when`; then what it caused
+Session, features, segments, sequences, `at`, `event` and `actor`, `when`; then what it caused
 (session.start, enters and leaves), depth first.
 """
 from libc.stdint cimport uint32_t, uint8_t
+from augenblick_native.alarms cimport run_alarms
 from augenblick_native.buffer cimport buffer_room, pack_int, pack_map, pack_str
 from augenblick_native.closing cimport merge_session, next_end_ms
 from augenblick_native.decode cimport clear_fields
@@ -133,6 +134,8 @@ cdef void run_event(Machine* machine, Event* event) noexcept nogil:
         count += run_segments(machine, event, &dispatch.segments, &caused[count])
     if dispatch.sequences.count:
         run_sequences(machine, event, &dispatch.sequences)
+    if dispatch.alarms.count:
+        run_alarms(machine, event, &dispatch.alarms)
     for index in range(dispatch.occasions.count):
         trigger = listed(machine, &dispatch.occasions, index)
         if selects(machine, event, machine.plan.triggers[trigger].selector):

@@ -57,19 +57,19 @@ def calendar_window(zone: str, unit: str, time: int) -> tuple[int, int]:
         day = day.replace(day=1)
     firsts = [day]
     for _ in range(3):
-        firsts = [_moved(firsts[0], unit, -1), *firsts, _moved(firsts[-1], unit, 1)]
-    starts = sorted({_start_of(first, here) for first in firsts})
+        firsts = [moved(firsts[0], unit, -1), *firsts, moved(firsts[-1], unit, 1)]
+    starts = sorted({start_of(first, here) for first in firsts})
     start = max(start for start in starts if start <= time)
     return start, min(start for start in starts if start > time)
 
 
-def _moved(day: date, unit: str, by: int) -> date:
+def moved(day: date, unit: str, by: int) -> date:
     if unit == "month":
         return (day + timedelta(days=31 if by > 0 else -1)).replace(day=1)
     return day + by * timedelta(days=7 if unit == "week" else 1)
 
 
-def _start_of(day: date, here: ZoneInfo) -> int:
+def start_of(day: date, here: ZoneInfo) -> int:
     """The first instant of a date, in ms."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=here)
     return (midnight - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)

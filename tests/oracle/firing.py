@@ -68,24 +68,24 @@ class Firer:
         return not was
 
     def fire(
-        self, trigger: Trigger, view: View, group_name: str | None, caused: Event,
-        events: list[Event], value: str | None, is_absence: bool,
+        self, trigger: Trigger, view: View, group_name: str | None, caused: Event | None,
+        events: list[Event], value: str | None, is_timed: bool, user: str,
     ) -> dict[str, Any]:  # fmt: skip
         """The record, if no policy holds it back. `value` is the JSON text of `match`."""
-        time = view.instant if is_absence else caused.time
+        time = view.instant if is_timed or caused is None else caused.time
         text = (view.group if trigger.match is None else value) or ""
         identities = [part for event in events for part in identity(event)]
-        if is_absence:
+        if is_timed and events:
             identities.append(str(time))
-        emissions = self._emissions(trigger, caused.user)
+        emissions = self._emissions(trigger, user)
         k = emissions.next_k(time, (text, *identities))
         by = by_map(group_name, view.group) | by_map(trigger.match, value)
         return self.record(
-            trigger, [caused.user, text, str(time), *identities, str(k)],
-            user=caused.user, by=by or None, time=time, cause=cause(caused),
-            session=None if caused.derived else view.session_start(caused.time),
+            trigger, [user, text, str(time), *identities, str(k)],
+            user=user, by=by or None, time=time, cause=None if caused is None else cause(caused),
+            session=None if caused is None or caused.derived else view.session_start(caused.time),
             values=self._values(trigger, view, group_name),
-            variant=variant_of(trigger, str(caused.user)),
+            variant=variant_of(trigger, user),
         )  # fmt: skip
 
     def fire_metric(

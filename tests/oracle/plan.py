@@ -73,7 +73,7 @@ class Step:
 @dataclass(frozen=True)
 class Trigger:
     name: str
-    kind: str  # when, event, sequence, metric
+    kind: str  # when, event, sequence, at, every, metric
     when: str | None
     selector: Selector | None = None
     fire: str = "rise"
@@ -95,6 +95,9 @@ class Trigger:
     quiet: QuietHours | None = None
     control: int = 0  # hundredths of a percent, as the sizes of the variants
     variants: dict[str, int] = field(default_factory=dict)
+    at: str = ""  # TIME
+    past_skipped: bool = False
+    every: tuple[str, int] | None = None  # unit and offset
 
     @property
     def ends_in_not(self) -> bool:
@@ -148,12 +151,12 @@ def read_plan(document: dict[str, Any]) -> Plan:
     declared = derived | set(plan.events or {})
     for name, entry in document.get("features", {}).items():
         if isinstance(entry, dict):
-            plan.features[name] = _feature(name, entry, declared, zone)
+            plan.features[name] = _feature(name, entry, declared, plan.zone)
         else:
             plan.expressions[name] = str(entry)
     for name, entry in document.get("metrics", {}).items():
         if isinstance(entry, dict):
-            plan.metrics[name] = _feature(name, entry, declared, zone)
+            plan.metrics[name] = _feature(name, entry, declared, plan.zone)
         else:
             plan.metric_expressions[name] = str(entry)
     for name, entry in document.get("triggers", {}).items():
@@ -242,8 +245,8 @@ def _share(text: str) -> int:
 
 def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
     when = str(entry["when"]) if "when" in entry else None
-    if "sequence" in entry:
-        kind = "sequence"
+    if any(key in entry for key in ("sequence", "at", "every")):
+        kind = next(key for key in ("sequence", "at", "every") if key in entry)
     elif "event" in entry:
         kind = "event"
     else:
@@ -271,4 +274,11 @@ def _trigger(name: str, entry: dict[str, Any], plan: Plan) -> Trigger:
         quiet=_quiet(per_user.get("quiet_hours")),
         control=_share(per_user.get("control", "0%")),
         variants={} if variants == "off" else {one: _share(variants[one]) for one in variants},
+        at=str(entry.get("at", "")), past_skipped=entry.get("past") == "skip",
+        every=_every(entry["every"]) if "every" in entry else None,
     )  # fmt: skip
+
+
+def _every(text: str) -> tuple[str, int]:
+    unit, *offsets = (part.strip() for part in text.split("+"))
+    return unit, sum(parse_duration(offset) for offset in offsets)

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-from tests.oracle import features, names, sessions
-from tests.oracle.events import Event
+from tests.oracle import conditions, features, names, sessions
+from tests.oracle.alarms import Alarms, in_order
+from tests.oracle.events import Event, TIME_end_ms
 from tests.oracle.firing import Firer
 from tests.oracle.names import View, group_of
 from tests.oracle.plan import Feature, Plan, Trigger
 from tests.oracle.policies import Candidate, Policies
+from tests.oracle.schedules import next_instant
 from tests.oracle.sequences import Match, Sequence, Timer
 
 # The order of what happens at one instant.
-SEGMENT, WAITING, ABSENCE, CLOSING = range(4)
+SEGMENT, WAITING, ABSENCE, SCHEDULE, CLOSING = range(5)
 BEFORE_TIME, NEVER = -(2**63), 2**63
 
 
@@ -58,6 +60,9 @@ class User:
     timed: dict[str, int] = field(default_factory=dict)  # segment: its last timer instant
     sequences: dict[str, Sequence] = field(default_factory=dict)
     candidates: list[Candidate] = field(default_factory=list)  # of the event or instant at hand
+    alarms: dict[str, Alarms] = field(default_factory=dict)
+    scheduled: int | None = None  # schedules before this instant are done; None: not known yet
+    drains: bool = False  # the clock goes to the end of time: no schedules
     reached: int = BEFORE_TIME  # the clock, without the step that a closing makes past its instant
     closing: bool = False  # the windows of this instant have closed, a session ends
     next_due: int = BEFORE_TIME  # nothing happens by time before the clock is strictly past it
@@ -68,6 +73,8 @@ class User:
         for trigger in self.plan.triggers:
             if trigger.kind == "sequence":
                 self.sequences[trigger.name] = Sequence(trigger)
+            if trigger.kind == "at":
+                self.alarms[trigger.name] = Alarms(trigger)
 
     # Reading
 
@@ -95,6 +102,8 @@ class User:
             return False
         self._run(arrived)
         self._settle()
+        if self.scheduled is None:
+            self.scheduled = self.clock
         self.next_due = BEFORE_TIME
         self.advance(self.clock)
         return True
@@ -135,6 +144,9 @@ class User:
         for trigger in self.plan.triggers:
             if trigger.kind == "sequence":
                 self._offer(trigger, event)
+        for trigger in self.plan.triggers:
+            if trigger.kind == "at" and names.is_fed_by_feature(self.plan, trigger.at, event):
+                self._move(trigger, event)
         for trigger in self.plan.triggers:
             if trigger.selector is not None and event.is_selected(trigger.selector):
                 self._fire(trigger, event.time, [event], None)
@@ -177,6 +189,25 @@ class User:
         if match is not None:
             self._fire(trigger, event.time, list(match.events), match)
 
+    def _move(self, trigger: Trigger, event: Event) -> None:
+        """What TIME is now, for every group that has one or had one."""
+        alarms = self.alarms[trigger.name]
+        view = self.view(event.time)
+        for group in in_order([*alarms.held, *self._groups(trigger.at, view)]):
+            value = conditions.evaluate(trigger.at, replace(view, group=group).lookup)
+            if alarms.move(group, value, event):
+                self._fire_for(trigger, event.time, group, [event])
+
+    def _groups(self, text: str, view: View) -> set[str | None]:
+        """The groups that any feature in the condition holds; None stands for the user itself."""
+        if names.group_field(self.plan, text) is None:
+            return {None}
+        found: set[str | None] = set()
+        for name, feature in names.stored_features(self.plan, text).items():
+            if feature.by is not None:
+                found |= view.groups(name).keys()
+        return found
+
     def _evaluate_when(self, trigger: Trigger, event: Event, without: View) -> None:
         """`when` alone: without and with the event, at its own time, then at the user's latest."""
         when = str(trigger.when)
@@ -207,7 +238,29 @@ class User:
             return
         value = match.value if match else absence.value if absence else None
         fired = self.firer.fire(
-            trigger, view, group_name, caused, events, value, absence is not None
+            trigger, view, group_name, caused, events, value, absence is not None, self.id
+        )
+        self.candidates.append(Candidate(trigger, fired["time"], fired))
+
+    def _fire_for(
+        self, trigger: Trigger, time: int, group: str | None, events: list[Event],
+        *, is_timed: bool = False,
+    ) -> None:  # fmt: skip
+        """`at` or `every`, for one group: `when` beside it, then the firing."""
+        text = trigger.when if trigger.kind == "every" else trigger.at
+        caused = events[-1] if events else None
+        view = replace(self.view(time, caused), group=group, ends_at_instant=is_timed)
+        if trigger.when is not None and not view.holds(trigger.when):
+            return
+        fired = self.firer.fire(
+            trigger,
+            view,
+            names.group_field(self.plan, text),
+            caused,
+            events,
+            None,
+            is_timed,
+            self.id,
         )
         self.candidates.append(Candidate(trigger, fired["time"], fired))
 
@@ -222,6 +275,7 @@ class User:
     def advance(self, clock: int) -> None:
         """Moves the clock; everything whose instant it is then strictly past happens, in order."""
         at = BEFORE_TIME
+        self.drains = clock > TIME_end_ms
         while self.next_due < clock:
             due = min(self.due(), key=lambda one: one.key, default=None)
             self.next_due = NEVER if due is None else due.instant
@@ -253,8 +307,37 @@ class User:
                     timer.deadline, ABSENCE, (order, *timer.step.position),
                     partial(self._miss, trigger, timer),
                 )  # fmt: skip
+            yield from self._alarms_due(order, trigger)
+            if trigger.every is not None and self.scheduled is not None and not self.drains:
+                instant = next_instant(self.plan.zone, *trigger.every, self.scheduled)
+                yield Due(instant, SCHEDULE, (), partial(self._run_schedules, instant))
         for instant in self._closings():
             yield Due(instant, CLOSING, (), partial(self._close, instant))
+
+    def _alarms_due(self, order: int, trigger: Trigger) -> Iterator[Due]:
+        alarms = self.alarms.get(trigger.name)
+        for rank, group in enumerate(in_order(alarms.held) if alarms else ()):
+            instant = alarms.held[group].instant if alarms else None
+            if instant is not None:
+                yield Due(
+                    instant, ABSENCE, (order, rank), partial(self._ring, trigger, group, instant)
+                )
+
+    def _ring(self, trigger: Trigger, group: str | None, instant: int) -> None:
+        alarm = self.alarms[trigger.name].take(group)
+        self._fire_for(trigger, instant, group, [alarm.event], is_timed=True)
+
+    def _run_schedules(self, instant: int) -> None:
+        """Every schedule of the instant, in the plan's order."""
+        for trigger in self.plan.triggers:
+            if trigger.every is None:
+                continue
+            if next_instant(self.plan.zone, *trigger.every, int(self.scheduled or 0)) > instant:
+                continue
+            view = replace(self.view(instant), ends_at_instant=True)
+            for group in in_order(self._groups(trigger.when, view) if trigger.when else [None]):
+                self._fire_for(trigger, instant, group, [], is_timed=True)
+        self.scheduled = instant + 1
 
     def _time(self, segment: str, instant: int) -> None:
         self.timed[segment] = instant

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 HERE = Path(__file__).parent
+EXAMPLES = HERE.parents[1] / "engine" / "augenblick" / "examples"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,11 @@ def load_cases() -> Iterator[Case]:
     yaml = YAML(typ="safe", pure=True)
     for path in sorted(HERE.glob("*.yaml")):
         document = yaml.load(path)
+        defaults = {"plan": path.stem, **document.get("defaults", {})}
+        if "example" in document:
+            defaults = yaml.load(EXAMPLES / f"{document['example']}.yaml")
         for entry in document["cases"]:
-            plan = merged({"plan": path.stem, **document["defaults"]}, entry.get("plan", {}))
+            plan = merged(defaults, entry.get("plan", {}))
             yield Case(
                 file=path.stem,
                 name=entry["name"],

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from augenblick.binding import blocks
+from augenblick.binding.choices import Choices
 from augenblick.binding.portrait import portrait
 from augenblick.binding.records import RecordMaker, dead_letter
 from augenblick.binding.releases import Record, Release, unpack
@@ -76,6 +77,7 @@ class Kernel:
         )
         self._maker = RecordMaker(program)
         self._releases = ReleaseMaker(program)
+        self._choices = Choices(program)
         self.memory_bytes_max = memory_bytes_max
         self.is_event_clock = stamp_ingest
         self._source = source
@@ -230,6 +232,8 @@ class Kernel:
     def _firing(self, block: Block, index: int, row: blocks.Row) -> Release:
         trigger = self._program.triggers[row.rule]
         key, packed = self._releases.firing(block, index)
+        if row.rule in self._choices:
+            packed = self._choices.choose(row.rule, packed)
         return Release(key, "firing", trigger.name, trigger.mode == "shadow", packed)
 
     def _refused(self, row: blocks.Row, body: bytes) -> Record:

@@ -1,18 +1,22 @@
 """Puts a checked plan together as a program: things get an index, conditions their code."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
 from augenblick.plan.checked import Checked
+from augenblick.plan.choices import program_choice
 from augenblick.plan.conditions.tokens import ConditionError
 from augenblick.plan.document import Path
+from augenblick.plan.model.actions import ChooseAction
 from augenblick.plan.model.events import PropertyType
 from augenblick.plan.names import SESSION_END, SESSION_START
-from augenblick.plan.outlets import EMITTED_WINDOWS, action_names, program_action
+from augenblick.plan.outlets import EMITTED_WINDOWS, ActionNames, action_names, program_action
 from augenblick.plan.policies import contact_cap, quiet_offsets, trigger_policies
 from augenblick.plan.program import (
     NONE,
+    Action,
+    Choice,
     Feature,
     Metric,
     MetricTrigger,
@@ -32,6 +36,7 @@ from augenblick.plan.resolved import (
     StoredFeature,
     StoredMetric,
     features_read,
+    feeding,
     segments_read,
 )
 from augenblick.plan.stepping import program_steps
@@ -54,6 +59,17 @@ N = TypeVar("N", bound=_Named)
 def assemble(checked: Checked, *, emit_all: bool = False) -> Program | None:
     """The program; None when a condition is beyond the kernel's bounds, which is noted."""
     return _Assembly(checked, emit_all).program()
+
+
+def _emitted(
+    items: Sequence[Feature | Metric], wanted: Mapping[str, ActionNames]
+) -> dict[int, tuple[str, ...]]:
+    """Index to actions of what `emit` names."""
+    return {
+        index: action_names(wanted[item.name])
+        for index, item in enumerate(items)
+        if item.name in wanted
+    }
 
 
 class _Assembly:
@@ -108,10 +124,10 @@ class _Assembly:
             metrics=metrics,
             metric_triggers=metric_triggers,
             metric_values=metric_values,
-            actions={name: program_action(name, one) for name, one in plan.actions.items()},
+            actions=self._actions(),
             emit_session=action_names(plan.emit.session),
-            emit_window=_emitted(plan.emit.window, features),
-            emit_metric=_emitted(plan.emit.metric, metrics),
+            emit_window=_emitted(features, plan.emit.window),
+            emit_metric=_emitted(metrics, plan.emit.metric),
             uses_session_events=self._uses_session_events(tables.selectors),
             calendars=tables.calendars,
             contact_cap=contact_cap(plan.policies.contact_cap),
@@ -119,6 +135,21 @@ class _Assembly:
             reductions=tables.reductions,
             offsets=tables.offsets(plan.zone),
             ends_on=ends_on,
+            choices=self._choices(),
+        )
+
+    def _actions(self) -> dict[str, Action]:
+        """Those that leave by a channel of their own."""
+        return {
+            name: program_action(name, one)
+            for name, one in self._plan.actions.items()
+            if not isinstance(one, ChooseAction)
+        }
+
+    def _choices(self) -> tuple[Choice, ...]:
+        actions = self._plan.actions.items()
+        return tuple(
+            program_choice(name, one) for name, one in actions if isinstance(one, ChooseAction)
         )
 
     def _schemas(self) -> tuple[Schema, ...]:
@@ -199,13 +230,15 @@ class _Assembly:
         tables, rule, spec = self._tables, trigger.rule, trigger.spec
         alone = rule.kind == "when" and trigger.when is not None
         steps, keeps = program_steps(rule, tables)
+        shown = {value.name for value in trigger.values}
+        hidden = [value for value in trigger.chosen_by if value.name not in shown]
         return Trigger(
             name=trigger.name,
             kind=rule.kind,
             fire=rule.fire,
             when=tables.code(trigger.when),
             selector=tables.selector(rule.events),
-            feeds=self._feeds(trigger.when) if alone and trigger.when else (),
+            feeds=self._feeds(rule.time or (trigger.when if alone else None)),
             group=tables.operand(trigger.group),
             group_name=trigger.group.text if trigger.group else "",
             steps=steps,
@@ -218,14 +251,30 @@ class _Assembly:
             strict=rule.strict,
             partial_max=rule.partial_max,
             cooldown_ms=self._cooldown_ms(trigger),
-            values=tuple(self._value(value) for value in trigger.values),
+            values=tuple(self._value(value) for value in (*trigger.values, *hidden)),
             mode="shadow" if spec.mode == "shadow" else "live",
             version=self._versions.trigger(trigger),
             actions=action_names(spec.then),
             actor=rule.actor,
             params=rule.params,
             policies=trigger_policies(self._plan, trigger),
+            time=tables.code(rule.time),
+            past_skipped=rule.past_skipped,
+            calendar=tables.calendar(rule.schedule),
+            time_features=self._features(rule.time),
+            group_features=self._grouped(rule.time or (trigger.when if rule.schedule else None)),
+            hidden=tuple(value.name for value in hidden),
         )
+
+    def _features(self, condition: Resolved | None) -> tuple[int, ...]:
+        """The features that a condition reads."""
+        features = features_read(condition) if condition is not None else []
+        return tuple(self._tables.feature(one) for one in features)
+
+    def _grouped(self, condition: Resolved | None) -> tuple[int, ...]:
+        """The grouped features that a condition reads."""
+        features = condition.features() if condition is not None else []
+        return tuple(self._tables.feature(one) for one in features if one.by is not None)
 
     def _metric_trigger(self, trigger: ResolvedTrigger) -> MetricTrigger:
         assert trigger.when is not None
@@ -244,11 +293,11 @@ class _Assembly:
     def _metric_value(self, metric: ExpressionMetric) -> tuple[str, int]:
         return metric.name, self._tables.code(metric.expression)
 
-    def _feeds(self, when: Resolved) -> tuple[int, ...]:
+    def _feeds(self, when: Resolved | None) -> tuple[int, ...]:
         """The selectors of all events that can change a condition."""
-        sets: list[EventSet] = []
-        for feature in features_read(when):
-            sets += [events for events in (feature.events, feature.reset) if events is not None]
+        if when is None:
+            return ()
+        sets = feeding(when)
         sets += [EventSet((ref.event,), None) for ref in when.event_refs() if ref.event]
         return tuple(dict.fromkeys(self._tables.selector(events) for events in sets))
 
@@ -276,17 +325,6 @@ class _Assembly:
         except ConditionError as error:
             self._problems.add(path, error.message)
             return None
-
-
-def _emitted(
-    chosen: Mapping[str, str | list[str]], named: tuple[N, ...]
-) -> dict[int, tuple[str, ...]]:
-    """The actions of what is emitted, by its number."""
-    return {
-        index: action_names(chosen[one.name])
-        for index, one in enumerate(named)
-        if one.name in chosen
-    }
 
 
 def _of_users(triggers: list[ResolvedTrigger]) -> list[ResolvedTrigger]:

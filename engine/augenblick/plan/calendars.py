@@ -10,7 +10,7 @@ date that a zone leaves out has no day. Weeks begin on Monday (ISO 8601). The zo
 `tzdata` package and never the system's, so that all machines of one version agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -36,7 +36,7 @@ _DAY_S = 86_400
 _MARGIN_S = 40 * _DAY_S  # a month that begins before 1900 or ends after 2200
 _EPOCH = date(1970, 1, 1)
 _FIRST = date(1899, 12, 1)  # times before 1900 are refused
-_LAST = date(2200, 2, 1)
+_LAST = date(2200, 3, 2)  # the last instants of 2199 have one after them
 
 
 @lru_cache(maxsize=1)
@@ -65,14 +65,14 @@ def zone_offsets(zone: str) -> Runs:
 
 
 @lru_cache(maxsize=32)
-def calendar_runs(zone: str, unit: Unit) -> Runs:
-    """The windows of a unit, as runs."""
-    starts = _starts(zone_offsets(zone), unit)
+def calendar_runs(zone: str, unit: Unit, offset_ms: int = 0) -> Runs:
+    """The windows of a unit, as runs; with an offset those from its instants to the next ones."""
+    instants = _instants(zone_offsets(zone), unit, offset_ms)
     runs: list[tuple[int, int]] = []
-    before = next(starts)
-    for start in starts:
+    before = next(instants)
+    for start in instants:
         step = start - before
-        if step and (not runs or runs[-1][1] != step):
+        if not runs or runs[-1][1] != step:
             runs.append((before, step))
         before = start
     return tuple(runs)
@@ -102,10 +102,22 @@ def _change_s(zone: ZoneInfo, from_s: int, to_s: int) -> int:
     return to_s
 
 
-def _starts(offsets: Runs, unit: Unit) -> Iterator[int]:
-    """The first instant of every window."""
+def _instants(offsets: Runs, unit: Unit, offset_ms: int) -> Iterator[int]:
+    """Of every day, week or month, when clocks show its first midnight + the offset; at the latest
+    its end.
+    """
+    midnights = list(_first_midnights(unit))
+    starts = list(_reached(offsets, midnights))
+    reached = _reached(offsets, [local_ms + offset_ms for local_ms in midnights])
+    for start_ms, end_ms, reached_ms in zip(starts, starts[1:], reached, strict=False):
+        if start_ms < end_ms:
+            yield min(reached_ms, end_ms)
+
+
+def _reached(offsets: Runs, shown: Iterable[int]) -> Iterator[int]:
+    """The first instant at which the clocks show each of these times (in order), or leap over."""
     run = 0
-    for local_ms in _first_midnights(unit):
+    for local_ms in shown:
         while run + 1 < len(offsets) and offsets[run + 1][0] <= local_ms - offsets[run][1]:
             run += 1
         from_ms, offset_ms = offsets[run]

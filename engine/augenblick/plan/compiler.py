@@ -10,13 +10,14 @@ from augenblick import limits
 from augenblick.plan.assembly import assemble
 from augenblick.plan.checked import Checked
 from augenblick.plan.checking import Checking
+from augenblick.plan.choices import check_choices, note_no_choice
 from augenblick.plan.declared import make_names
 from augenblick.plan.eventsets import resolve_events
 from augenblick.plan.features import resolve_feature
 from augenblick.plan.lookup import look_up
 from augenblick.plan.metrics import resolve_metric
 from augenblick.plan.model.plan import Plan
-from augenblick.plan.outlets import check_outlets
+from augenblick.plan.outlets import action_names, check_outlets
 from augenblick.plan.policies import check_policies
 from augenblick.plan.problems import Problems
 from augenblick.plan.program import Program
@@ -62,6 +63,8 @@ def check_whole(plan: Plan, problems: Problems, broken: Broken = NOTHING_BROKEN)
     triggers = [resolve_trigger(checking, name) for name in plan.triggers]
     check_outlets(checking, broken.actions)
     check_policies(checking, [trigger for trigger in triggers if trigger is not None])
+    check_choices(checking, broken.actions)
+    _check_emitted(checking)
     return Checked(
         checking,
         [feature for feature in features if isinstance(feature, StoredFeature)],
@@ -84,6 +87,15 @@ def _ends_on(checking: Checking) -> EventSet | None:
             )
             return None
     return events
+def _check_emitted(checking: Checking) -> None:
+    emit = checking.plan.emit
+    for section, entries in (
+        ("session", {"": emit.session}), ("window", emit.window), ("metric", emit.metric)
+    ):  # fmt: skip
+        for name, actions in entries.items():
+            path = ("emit", section, name) if name else ("emit", section)
+            what = "what `emit` sends is no firing"
+            note_no_choice(checking, action_names(actions), path, what)
 
 
 def _check_counts(plan: Plan, problems: Problems) -> None:

@@ -17,7 +17,14 @@ from augenblick.plan.grouping import check_one_group, resolve_by
 from augenblick.plan.model.features import Feature
 from augenblick.plan.names import NameProblem
 from augenblick.plan.program import KEEP_ALWAYS, KEEP_TTL
-from augenblick.plan.resolved import EventSet, ExpressionFeature, Ref, StoredFeature, Type
+from augenblick.plan.resolved import (
+    EventSet,
+    ExpressionFeature,
+    Ref,
+    Schedule,
+    StoredFeature,
+    Type,
+)
 from augenblick.plan.windows import Window, resolve_window
 
 BY_MAX_DEFAULT = 64
@@ -84,7 +91,7 @@ def _stored(checking: Checking, name: str, spec: Feature, path: Path) -> StoredF
         keep_ms=_keep_ms(spec),
         type=kind,
         option=float(spec.q or spec.half_life or 0),
-        calendar=(checking.plan.zone or "UTC", window.unit) if window.unit else None,
+        calendar=Schedule(checking.plan.zone or "UTC", window.unit) if window.unit else None,
     )
 
 

@@ -15,7 +15,6 @@ from augenblick.plan.compiler import Broken, check_whole
 from augenblick.plan.document import Document, Path
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.model.translate import problems_of
-from augenblick.plan.model.trigger import OCCASIONS_NOT_BUILT
 from augenblick.plan.problems import Problems
 from augenblick.plan.reading import read_document
 
@@ -108,7 +107,7 @@ def _leave_out(
     if section in _ENTRIES and len(path) > 1:
         name = str(path[1])
         keeps = section == "triggers" and modifier and len(path) == 3
-        if keeps and path[2] not in OCCASIONS_NOT_BUILT:
+        if keeps:
             data[section].get(name, {}).pop(path[2], None)
             return
         data[section].pop(name, None)

@@ -23,6 +23,8 @@ SEGMENT_BYTES = 8
 COOLDOWN_BYTES = 8
 CAP_BYTES = 8  # head of the times of one cap
 TIME_BYTES = 8  # of one firing that left
+ALARM_BYTES = 136  # one timer of `at` with its group and the event that set it
+SCHEDULE_BYTES = 16  # how far a user's schedules have come: once, whatever their number
 
 GROUPS_TYPICAL = 2
 EVENTS_TYPICAL = 4
@@ -48,9 +50,11 @@ def estimate_memory(program: Program) -> tuple[MemoryLine, ...]:
     ]
     lines += [_feature(feature) for feature in program.features]
     lines += [MemoryLine(one.name, SEGMENT_BYTES, SEGMENT_BYTES) for one in program.segments]
-    lines += [_trigger(one) for one in program.triggers if _keeps_state(one)]
+    lines += [_trigger(program, one) for one in program.triggers if _keeps_state(one)]
     if program.contact_cap.firings:
         lines.append(MemoryLine("contact cap", *_times(program.contact_cap)))
+    if any(trigger.kind == "every" for trigger in program.triggers):
+        lines.append(MemoryLine("schedules", SCHEDULE_BYTES, SCHEDULE_BYTES))
     return tuple(lines)
 
 
@@ -92,7 +96,7 @@ def _state(feature: Feature) -> tuple[int, int]:
 
 def _keeps_state(trigger: Trigger) -> bool:
     holds_back = trigger.cooldown_ms > 0 or trigger.policies.cap.firings > 0
-    return trigger.kind == "sequence" or holds_back or trigger.fire == "once"
+    return trigger.kind in ("sequence", "at") or holds_back or trigger.fire == "once"
 
 
 def _times(cap: Cap) -> tuple[int, int]:
@@ -101,7 +105,7 @@ def _times(cap: Cap) -> tuple[int, int]:
     return CAP_BYTES + typical * TIME_BYTES, CAP_BYTES + 2 * cap.firings * TIME_BYTES
 
 
-def _trigger(trigger: Trigger) -> MemoryLine:
+def _trigger(program: Program, trigger: Trigger) -> MemoryLine:
     typical = COOLDOWN_BYTES if trigger.cooldown_ms or trigger.fire == "once" else 0
     bytes_max = typical
     if trigger.policies.cap.firings:
@@ -110,4 +114,8 @@ def _trigger(trigger: Trigger) -> MemoryLine:
     if trigger.kind == "sequence":
         typical += PARTIALS_TYPICAL * PARTIAL_BYTES
         bytes_max += trigger.partial_max * PARTIAL_BYTES
+    if trigger.kind == "at":
+        groups_max = sum(program.features[one].by_max for one in trigger.group_features) or 1
+        typical += (GROUPS_TYPICAL if trigger.group_features else 1) * ALARM_BYTES
+        bytes_max += groups_max * ALARM_BYTES
     return MemoryLine(trigger.name, typical, bytes_max)

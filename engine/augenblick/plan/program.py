@@ -44,7 +44,7 @@ KEEP_ALWAYS = -1
 Constant = None | bool | int | float | str
 PropertyKind = Literal["str", "int", "float", "bool", "time", "list"]
 WindowKind = Literal["session", "tumbling", "hopping", "calendar", "sliding", "lifetime", "since"]
-TriggerKind = Literal["when", "event", "sequence", "actor"]
+TriggerKind = Literal["when", "event", "sequence", "actor", "at", "every"]
 Fire = Literal["rise", "each", "once"]
 Timer = Literal["restart", "each", "keep"]
 Mode = Literal["live", "shadow"]
@@ -219,11 +219,15 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A per-user rule. ``feeds`` (kind when): the selectors whose events have it evaluated.
+    """A per-user rule. ``feeds`` (kind when, at): the selectors whose events have it evaluated.
 
     ``keeps``: the operands that conditions on earlier steps read, in the order of their numbers in
     STEP. ``group``: the ``by`` of the grouped features that ``when`` reads. ``within_ms`` 0:
     unbounded. ``version``: 16 hex digits over what decides when it fires, see ``plan.version``.
+    ``time`` (kind at): the code of its instant; ``calendar`` (kind every): its instants, as windows
+    that begin there. ``group_features`` (both): the features whose groups it has, under ``match``;
+    ``time_features``: those that ``time`` reads. ``hidden``: values that actions choose by, and
+    that are not sent along.
     """
 
     name: str
@@ -251,6 +255,12 @@ class Trigger:
     params: dict[str, Any] = field(default_factory=dict)
     policies: TriggerPolicies = NO_POLICIES
     keeps: tuple[int, ...] = ()
+    time: int = NONE
+    past_skipped: bool = False
+    calendar: int = NONE
+    time_features: tuple[int, ...] = ()
+    group_features: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,16 @@ class Action:
     name: str
     channel: str
     parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """``choose``: the action for each value of a feature, and for all others (empty: none)."""
+
+    name: str
+    feature: str
+    cases: dict[str, str]
+    otherwise: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,3 +358,4 @@ class Program:
     reductions: tuple[Reduction, ...] = ()
     offsets: tuple[tuple[int, int], ...] = ()
     ends_on: int = NONE
+    choices: tuple[Choice, ...] = ()

@@ -11,10 +11,11 @@ from augenblick.plan.checked import Checked
 from augenblick.plan.compiler import check_whole
 from augenblick.plan.durations import format_duration
 from augenblick.plan.memory import MemoryLine, estimate_memory
+from augenblick.plan.model.actions import ChooseAction
 from augenblick.plan.model.plan import Plan
 from augenblick.plan.outlets import action_names
 from augenblick.plan.problems import Problems
-from augenblick.plan.program import Program
+from augenblick.plan.program import NONE, Program
 from augenblick.plan.resolved import Resolved, StoredFeature, features_read
 
 TIMED_WINDOWS = ("session", "tumbling", "hopping", "calendar", "sliding")
@@ -97,6 +98,14 @@ def _timers(checked: Checked, program: Program) -> list[str]:
         if trigger.steps and trigger.steps[-1].negated:
             wait = format_duration(trigger.steps[-1].for_ms)
             found.append(f"trigger {trigger.name} waits {wait} ({trigger.timer})")
+        if trigger.kind == "at":
+            each = f" for each {trigger.match_name}" if trigger.match != NONE else ""
+            found.append(f"trigger {trigger.name} has one timer{each}")
+    found += [
+        f"trigger {one.name} looks at every user each {one.spec.every}"
+        for one in checked.triggers
+        if one.rule.schedule is not None and one.spec.mode != "off"
+    ]
     for metric in program.metrics:
         size = format_duration(metric.size_ms)
         found.append(f"metric {metric.name}: each window of {size} closes at its end")
@@ -119,7 +128,9 @@ def _unused_features(checked: Checked) -> list[str]:
     for trigger in checked.triggers:
         if trigger.when is not None:
             conditions.append(trigger.when)
-        for value in trigger.values:
+        if trigger.rule.time is not None:
+            conditions.append(trigger.rule.time)
+        for value in (*trigger.values, *trigger.chosen_by):
             if value.expression is not None:
                 conditions.append(value.expression)
             if value.map_of is not None:
@@ -139,4 +150,7 @@ def _unused_actions(plan: Plan) -> list[str]:
         used |= set(action_names(names))
     for trigger in plan.triggers.values():
         used |= set(action_names(trigger.then))
+    for name, action in plan.actions.items():
+        if name in used and isinstance(action, ChooseAction):
+            used |= {*action.cases.values(), action.else_ or ""}
     return [name for name in plan.actions if name not in used]

@@ -68,6 +68,15 @@ class EventSet:
     where: "Resolved | None"
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The instants of ``every``: so long after each day, week or month of a zone begins."""
+
+    zone: str
+    unit: Unit
+    offset_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredFeature:
     """A per-user aggregate that the kernel keeps."""
@@ -87,7 +96,7 @@ class StoredFeature:
     keep_ms: int
     type: Type
     option: float = 0.0
-    calendar: tuple[str, Unit] | None = None
+    calendar: Schedule | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,6 +231,14 @@ def segments_read(condition: Resolved) -> list[NamedSegment]:
             found[segment] = None
             waiting.extend(segment.condition.segments())
     return list(found)
+
+
+def feeding(condition: Resolved) -> list[EventSet]:
+    """The events that feed or reset a feature that it reads, itself or through segments."""
+    found: list[EventSet] = []
+    for feature in features_read(condition):
+        found += [events for events in (feature.events, feature.reset) if events is not None]
+    return found
 
 
 def features_read(condition: Resolved) -> list[StoredFeature]:

@@ -3,7 +3,7 @@
 One ``Tables`` per compilation. The same thing asked twice has the same index.
 """
 
-from augenblick.plan.calendars import Runs, Unit, calendar_runs, zone_offsets
+from augenblick.plan.calendars import Runs, calendar_runs, zone_offsets
 from augenblick.plan.conditions import codegen
 from augenblick.plan.names import Names
 from augenblick.plan.program import (
@@ -20,6 +20,7 @@ from augenblick.plan.resolved import (
     NamedSegment,
     Ref,
     Resolved,
+    Schedule,
     StoredFeature,
     StoredMetric,
 )
@@ -45,7 +46,7 @@ class Tables:
         self._const_values: list[Constant] = []
         self._codes: dict[tuple[int, ...], int] = {}
         self._selectors: dict[Selector, int] = {}
-        self._calendars: dict[tuple[str, Unit], int] = {}
+        self._calendars: dict[Schedule, int] = {}
         self._reductions: dict[Reduction, int] = {}
         self._reads_zone = False
 
@@ -81,11 +82,11 @@ class Tables:
             self._const_values.append(value)
         return self._consts[key]
 
-    def calendar(self, calendar: tuple[str, Unit] | None) -> int:
-        """The index of a zone's days, weeks or months; -1 for None."""
-        if calendar is None:
+    def calendar(self, schedule: Schedule | None) -> int:
+        """The index of a zone's days, weeks or months, or of instants in them; -1 for None."""
+        if schedule is None:
             return NONE
-        return self._calendars.setdefault(calendar, len(self._calendars))
+        return self._calendars.setdefault(schedule, len(self._calendars))
 
     def reduction(self, kind: ReductionKind, value: Resolved) -> int:
         """The index of a value that is read for each group. Raises ConditionError."""
@@ -143,7 +144,7 @@ class Tables:
 
     @property
     def calendars(self) -> tuple[Runs, ...]:
-        return tuple(calendar_runs(zone, unit) for zone, unit in self._calendars)
+        return tuple(calendar_runs(one.zone, one.unit, one.offset_ms) for one in self._calendars)
 
     @property
     def reductions(self) -> tuple[Reduction, ...]:

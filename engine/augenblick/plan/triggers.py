@@ -1,8 +1,9 @@
 """What a trigger of the plan means: its rule, its further condition, its values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from augenblick.plan.checking import Checking
+from augenblick.plan.choices import note_no_choice, resolve_choices
 from augenblick.plan.conditions.movement import can_fire
 from augenblick.plan.conditions.parser import parse
 from augenblick.plan.conditions.scopes import StateScope
@@ -14,6 +15,7 @@ from augenblick.plan.metrics import check_metric_groups, metric_groups, metric_s
 from augenblick.plan.model.occasions import WhenKeys
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.occasions import OCCASIONS, Rule
+from augenblick.plan.outlets import action_names
 from augenblick.plan.resolved import Ref, Resolved
 from augenblick.plan.values import ResolvedValue, resolve_values
 
@@ -22,6 +24,9 @@ ONLY_TIME = (
     "segment (segments: {NAME: COND}, then event: NAME.enters) or an absence "
     "(sequence: [EVENT, {not: EVENT}])"
 )
+
+
+BY_TIME = ("at", "every")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class ResolvedTrigger:
     group: Ref | None
     values: tuple[ResolvedValue, ...]
     across_users: bool
+    chosen_by: tuple[ResolvedValue, ...] = ()
 
 
 def resolve_trigger(checking: Checking, name: str) -> ResolvedTrigger | None:
@@ -52,13 +58,41 @@ def resolve_trigger(checking: Checking, name: str) -> ResolvedTrigger | None:
         return None
     if rule.kind == "when" and when is not None and not _check_alone(checking, when, rule, path):
         return None
+    if rule.kind in BY_TIME:
+        return _by_time(checking, name, rule, when, path)
     group = next(iter(groups_read(when)), None) if when is not None else None
     values = resolve_values(checking, spec, when, group or rule.match, path)
-    if values is None:
+    chosen_by = resolve_choices(checking, spec, group or rule.match, path)
+    if values is None or chosen_by is None:
         return None
-    if group is None and any(value.reads_group for value in values):
+    if rule.kind == "actor":
+        what = "a class decides what leaves here"
+        note_no_choice(checking, action_names(spec.then), (*path, "then"), what)
+    if group is None and any(value.reads_group for value in (*values, *chosen_by)):
         group = rule.match
-    return ResolvedTrigger(name, spec, rule, when, group, values, across_users=False)
+    return ResolvedTrigger(name, spec, rule, when, group, values, False, chosen_by)
+
+
+def _by_time(
+    checking: Checking, name: str, rule: Rule, when: Resolved | None, path: Path
+) -> ResolvedTrigger | None:
+    """``at`` and ``every``: the groups are those of the state, not of an event."""
+    spec = checking.plan.triggers[name]
+    group = next(iter(groups_read(when)), None) if when is not None else None
+    if rule.kind == "every":
+        rule = replace(rule, match=group)
+    elif group is not None and group != rule.match:
+        own = f"is grouped by {rule.match.text}" if rule.match else "is not grouped"
+        checking.problems.add(
+            (*path, "when"),
+            f"the condition is read for one group by {group.text}, and the time of `at` {own}",
+        )
+        return None
+    values = resolve_values(checking, spec, when, rule.match, path)
+    chosen_by = resolve_choices(checking, spec, rule.match, path)
+    if values is None or chosen_by is None:
+        return None
+    return ResolvedTrigger(name, spec, rule, when, None, values, False, chosen_by)
 
 
 def _occasion(checking: Checking, spec: Trigger, path: Path) -> str | None:
@@ -145,5 +179,7 @@ def _across_users(
     values = resolve_values(checking, spec, when, group, path, across_users=True)
     if values is None:
         return None
+    what = "this trigger is across users"
+    note_no_choice(checking, action_names(spec.then), (*path, "then"), what)
     rule = Rule("when", fire=spec.fire or "rise")
     return ResolvedTrigger(name, spec, rule, when, group, values, across_users=True)

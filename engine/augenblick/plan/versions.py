@@ -96,7 +96,7 @@ class Versions:
                 "keep": feature.keep_ms,
             }
             if feature.calendar:
-                tree["calendar"] = list(feature.calendar)
+                tree["calendar"] = [feature.calendar.zone, feature.calendar.unit]
             if feature.option:
                 tree["option"] = feature.option
             if feature.window == "session":
@@ -141,6 +141,11 @@ class Versions:
             "actor": rule.actor,
             "params": rule.params,
         }
+        if rule.time is not None:
+            tree |= {"at": self._condition(rule.time), "past_skipped": rule.past_skipped}
+        if rule.schedule is not None:
+            one = rule.schedule
+            tree["every"] = [one.zone, one.unit, one.offset_ms]
         return _hash("trigger", tree)
 
     def _step(self, step: RuleStep) -> Any:

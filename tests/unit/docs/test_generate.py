@@ -40,13 +40,27 @@ class Tree(BaseModel):
     flag: bool = False
 
 
-PAGES = ["aggregates.md", "examples.md", "plan.md", "policies.md", "limits.md", "formats.md"]
+PAGES = [
+    "aggregates.md",
+    "examples.md",
+    "occasions.md",
+    "plan.md",
+    "policies.md",
+    "limits.md",
+    "formats.md",
+]
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_up_to_date(generate, name):
     written = (FOLDER / "reference" / name).read_text(encoding="utf-8")
     assert written == generate.pages()[name], "run `make docs`"
+
+
+def test_every_occasion_has_an_example(generate):
+    from augenblick.plan.occasions import OCCASIONS
+
+    assert sorted([*generate.OCCASION_EXAMPLES, "actor"]) == OCCASIONS.names()
 
 
 def test_no_page_is_left_over(generate):

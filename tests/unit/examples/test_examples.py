@@ -13,7 +13,7 @@ from augenblick.errors import UsageError
 
 @pytest.mark.parametrize(
     ("name", "events", "users", "event_names"),
-    [("otto", 862, 20, 3), ("ecom", 31_106, 600, 19)],
+    [("bank_and_shop", 54, 9, 14), ("otto", 862, 20, 3), ("ecom", 31_106, 600, 19)],
 )
 def test_data(name, events, users, event_names):
     with gzip.open(examples.events_path(f"example:{name}"), "rt", encoding="utf-8") as lines:
@@ -39,5 +39,7 @@ def test_a_path_is_a_path():
 
 
 def test_unknown_example():
-    with pytest.raises(UsageError, match="unknown example 'shop'; known: ecom, otto"):
+    with pytest.raises(
+        UsageError, match="unknown example 'shop'; known: bank_and_shop, ecom, otto"
+    ):
         examples.plan_path("example:shop")

@@ -12,6 +12,20 @@ import pytest
 from augenblick import examples, load_plan
 from augenblick.runtime.local import simulate
 
+BANK_AND_SHOP = {
+    "abroad": (1, 1),
+    "adviser": (1, 1),
+    "cart_abandoned": (1, 1),
+    "churn_warning": (1, 1),
+    "cross_sell": (1, 1),
+    "limit_above": (1, 1),
+    "limit_below": (1, 1),
+    "loan_ending": (1, 1),
+    "onboarding": (1, 1),
+    "product_page": (1, 1),
+    "rent_missing": (1, 1),
+    "third_view": (1, 1),
+}
 OTTO = {
     "busy_clicker": (29, 4),
     "cart_left": (11, 7),
@@ -45,7 +59,9 @@ def firings(found) -> dict[str, tuple[int, int]]:
     return {name: (count[name], len(users[name])) for name in count}
 
 
-@pytest.mark.parametrize(("name", "expected"), [("otto", OTTO), ("ecom", ECOM)])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("bank_and_shop", BANK_AND_SHOP), ("otto", OTTO), ("ecom", ECOM)]
+)
 def test_firings(name, expected):
     assert firings(records(name)) == expected
 

@@ -437,24 +437,3 @@ def policy_plans(draw: Draw) -> Plan:
             entry["cap"] = "off"
             entry["quiet_hours"] = "off"
     return plan
-
-
-AREAS: dict[str, st.SearchStrategy[Plan]] = {
-    "sessions": session_plans(),
-    "windows": aggregate_plans(over=("tumbling", "hopping", "sliding")),
-    "aggregates": aggregate_plans(over=("session", "lifetime", "since")),
-    "groups": aggregate_plans(grouped=True),
-    "sketches": aggregate_plans(aggregates=SKETCHES),
-    "sketches in groups": aggregate_plans(grouped=True, aggregates=SKETCHES),
-    "decay, rate, time since": aggregate_plans(aggregates=TIMED),
-    "silence": silence_plans(),
-    "when": when_plans(),
-    "when in groups": when_plans(grouped=True),
-    "sequences": sequence_plans(trailing=False),
-    "absence": sequence_plans(trailing=True),
-    "segments": segment_plans(),
-    "derived events": segment_plans(derived=True),
-    "metrics": metric_plans(),
-    "everything": mixed_plans(),
-    "policies": policy_plans(),
-}

@@ -16,12 +16,9 @@ ENTRIES = [
     ),
     ("metrics: {f: {count: view, over: {calendar: day}}}", "a metric over a `calendar` window"),
     ("metrics: {f: {count: view, over: {sliding: 1h}}}", "a metric over a `sliding` window"),
-    ("triggers: {t: {at: home - 30d, then: a}}", "the occasion `at`"),
-    ("triggers: {t: {every: month + 30d, then: a}}", "the occasion `every`"),
     *(
         (f"triggers: {{t: {{event: view, {name}: {value}}}}}", f"`{name}`")
         for name, value in [
-            ("past", "skip"),
             ("purpose", "ads"),
         ]
     ),
@@ -43,7 +40,6 @@ ENTRIES = [
         (f"triggers: {{t: {{actor: 'm:C', event: view, {name}: {value}}}}}", f"`{name}` of a cust")
         for name, value in [("cap", "{n: 3, per: 7d}"), ("slot", "till"), ("priority", "2")]
     ),
-    ("actions: {a: {choose: f, push: b, else: c}}", "`choose`"),
     ("actions: {a: {reply: {}}}", "the channel `reply`"),
 ]
 
@@ -61,12 +57,11 @@ def test_refused_by_name(text, what):
 
 
 def test_policies_that_are_not_built_leave_the_rest_to_be_checked():
-    trigger = "  t:\n    event: view\n    purpose: ads\n    past: skip\n    when: vews > 1\n"
+    trigger = "  t:\n    event: view\n    purpose: ads\n    when: vews > 1\n"
     text = f"{STATE}triggers:\n{trigger}"
     assert [line for line, _ in mistakes(text)] == [
         STATE_LINES + 4,
         STATE_LINES + 5,
-        STATE_LINES + 6,
     ]
 
 
@@ -75,11 +70,8 @@ BANK = [
     (50, "the aggregate `distinct` of a metric"),
     (57, "the function `ago`"),
     (59, "`purpose`"),
-    (60, "the occasion `at`"),
-    (65, "the occasion `every`"),
     (66, "the channel `reply`"),
     (67, "`purpose`"),
-    (69, "`choose`"),
 ]
 
 

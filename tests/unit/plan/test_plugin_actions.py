@@ -30,9 +30,9 @@ def test_it_is_written_and_read_again():
 def test_it_is_named_among_the_known():
     text = f"{EVENTS}actions:\n  a: {{pagr: team-1}}\n"
     assert the_mistake(text)[1] == (
-        "the action has no channel; did you mean 'pager'? known: webhook, file, log, pager"
+        "the action has no channel; did you mean 'pager'? known: webhook, file, log, choose, pager"
     )
 
 
 def test_without_the_package_it_is_unknown():
-    assert the_mistake(PLAN)[1] == "the action has no channel; known: webhook, file, log"
+    assert the_mistake(PLAN)[1] == "the action has no channel; known: webhook, file, log, choose"

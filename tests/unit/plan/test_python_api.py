@@ -170,8 +170,8 @@ def test_several_mistakes_are_several_lines():
     assert str(found.value).splitlines() == [
         "zone: `zone` must be text, not 3; put it in quotes",
         "triggers.t.evnt: unknown key 'evnt' in a trigger; did you mean 'event'? known: when, "
-        "fire, event, where, sequence, within, match, timer, strict, order, partial_max, actor, "
-        "params, cooldown, cap, priority, control, expires, quiet_hours, variants, "
+        "fire, event, where, sequence, within, match, timer, strict, order, partial_max, at, past, "
+        "every, actor, params, cooldown, cap, priority, control, expires, quiet_hours, variants, "
         "description, then, values, mode, slot",
     ]
 

@@ -20,7 +20,7 @@ from augenblick.plan.program import NONE
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{then: log}", "the trigger has no occasion; known: actor, event, sequence, when"),
+        ("{then: log}", "the trigger has no occasion; known: actor, at, event, every, seq"),
         ("{event: view, sequence: [view, buy]}", "a trigger has one occasion, and this one has `e"),
         ("{when: views > 1, sequence: [view, buy], event: view}", "a trigger has one occasion, an"),
         ("{actor: 'a:B', sequence: [view, buy]}", "a trigger has one occasion, and this one has "),

@@ -11,7 +11,8 @@ from augenblick.plan.model.base import Model, PositiveDuration, Text
 
 CHANNELS = ("webhook", "file", "log")
 CHANNEL_GROUP = "augenblick.channels"
-NOT_BUILT = {"choose": "`choose`", "reply": "the channel `reply`"}
+CHOOSE = "choose"
+NOT_BUILT = {"reply": "the channel `reply`"}
 
 
 def _url(value: str) -> str:
@@ -78,6 +79,23 @@ class LogAction(Model):
     log: NoParameters = Field(description="nothing to set")
 
 
+class ChooseAction(Model):
+    """One of other actions, by a feature of the user: ``{choose: FEATURE, VALUE: ACTION, ...}``."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, StrictStr] = Field(init=False)
+
+    choose: StrictStr = Field(description="the feature; beside it VALUE: ACTION for its values")
+    else_: StrictStr | None = Field(
+        default=None, alias="else", description="the action for every other value (none)"
+    )
+
+    @property
+    def cases(self) -> dict[str, str]:
+        """The action of each value, without ``else``."""
+        return dict(self.__pydantic_extra__ or {})
+
+
 class PluginAction(Model):
     """An action of a channel that another installed package adds; the channel checks the keys."""
 
@@ -92,7 +110,7 @@ def plugin_channels() -> frozenset[str]:
 
 def known_channels() -> list[str]:
     """Every channel an action may name."""
-    return [*CHANNELS, *sorted(plugin_channels())]
+    return [*CHANNELS, CHOOSE, *sorted(plugin_channels())]
 
 
 def channel_of(action: "Action") -> str:
@@ -104,6 +122,8 @@ def channel_of(action: "Action") -> str:
             return "file"
         case LogAction():
             return "log"
+        case ChooseAction():
+            return CHOOSE
         case _:
             keys = action.model_extra or {}
             return next(name for name in keys if name in plugin_channels())
@@ -111,10 +131,13 @@ def channel_of(action: "Action") -> str:
 
 def _action_tag(value: Any) -> str | None:
     if isinstance(value, Model):
-        names = {WebhookAction: "<webhook>", FileAction: "<file>", LogAction: "<log>"}
+        names = {WebhookAction: "<webhook>", FileAction: "<file>", LogAction: "<log>",
+                 ChooseAction: "<choose>"}  # fmt: skip
         return names.get(type(value), "<plugin>")
     if not isinstance(value, dict):
         return None
+    if CHOOSE in value:
+        return "<choose>"
     for name in CHANNELS:
         if name in value:
             return f"<{name}>"
@@ -125,6 +148,7 @@ Action = Annotated[
     Annotated[WebhookAction, Tag("<webhook>")]
     | Annotated[FileAction, Tag("<file>")]
     | Annotated[LogAction, Tag("<log>")]
+    | Annotated[ChooseAction, Tag("<choose>")]
     | Annotated[PluginAction, Tag("<plugin>")],
     Discriminator(_action_tag),
 ]

@@ -122,6 +122,25 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+class AtKeys(Model):
+    """Fires at an instant that the user's state tells; it moves when that changes."""
+
+    at: Condition | None = Field(
+        default=None, description="the instant: a feature that is a time, +/- a duration"
+    )
+    past: Literal["skip"] | None = Field(
+        default=None, description="skip: an instant that has passed never fires (else at once)"
+    )
+
+
+class EveryKeys(Model):
+    """Fires for each user, by the calendar of the plan's zone."""
+
+    every: StrictStr | None = Field(
+        default=None, description="day, week (from Monday) or month, + durations: month + 30d"
+    )
+
+
 class ActorKeys(Model):
     """Fires what a class of your own returns for its events."""
 

@@ -10,6 +10,7 @@ from augenblick.errors import PlanErrors
 from augenblick.plan.document import Path
 from augenblick.plan.model.actions import (
     NOT_BUILT,
+    ChooseAction,
     FileAction,
     LogAction,
     NoParameters,
@@ -27,6 +28,7 @@ from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.problems import Problems, known_names
 
 _TAGS: dict[str, tuple[type[Model], str]] = {
+    "<choose>": (ChooseAction, "a choose action"),
     "<event>": (EventWhere, "an event with `where`"),
     "<feature>": (Feature, "a feature"),
     "<file>": (FileAction, "a file action"),

@@ -5,18 +5,23 @@ from typing import ClassVar, Literal
 from pydantic import Field, StrictStr
 
 from augenblick.plan.model.base import Label, OneOrMore, Text
-from augenblick.plan.model.occasions import ActorKeys, EventKeys, SequenceKeys, WhenKeys
+from augenblick.plan.model.occasions import (
+    ActorKeys,
+    AtKeys,
+    EventKeys,
+    EveryKeys,
+    SequenceKeys,
+    WhenKeys,
+)
 from augenblick.plan.model.policies import PolicyKeys
 
-OCCASIONS_NOT_BUILT = ("at", "every")
-_NOT_BUILT = ("past", "purpose")
+_NOT_BUILT = ("purpose",)
 
 
-class Trigger(PolicyKeys, ActorKeys, SequenceKeys, EventKeys, WhenKeys):
+class Trigger(PolicyKeys, ActorKeys, EveryKeys, AtKeys, SequenceKeys, EventKeys, WhenKeys):
     """A rule: when it is looked at, a further condition, and what is to be done."""
 
     not_built: ClassVar = {
-        **{name: f"the occasion `{name}`" for name in OCCASIONS_NOT_BUILT},
         **{name: f"`{name}`" for name in _NOT_BUILT},
     }
 

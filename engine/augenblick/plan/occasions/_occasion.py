@@ -9,7 +9,7 @@ from augenblick.plan.document import Path
 from augenblick.plan.model.base import Model
 from augenblick.plan.model.trigger import Trigger
 from augenblick.plan.program import Fire, Timer, TriggerKind
-from augenblick.plan.resolved import EventSet, Ref
+from augenblick.plan.resolved import EventSet, Ref, Resolved, Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,9 @@ class Rule:
     strict: bool = False
     partial_max: int = 0
     actor: str = ""
+    time: Resolved | None = None
+    past_skipped: bool = False
+    schedule: Schedule | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
 
