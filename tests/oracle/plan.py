@@ -145,7 +145,6 @@ def read_plan(document: dict[str, Any]) -> Plan:
         policies=document.get("policies", {}),
     )
     plan.contact_cap = _cap(plan.policies.get("contact_cap"))
-    zone = plan.zone
     derived = {"session.start", "session.end"}
     derived |= {f"{name}.{change}" for name in plan.segments for change in ("enters", "leaves")}
     declared = derived | set(plan.events or {})

@@ -87,6 +87,8 @@ def _ends_on(checking: Checking) -> EventSet | None:
             )
             return None
     return events
+
+
 def _check_emitted(checking: Checking) -> None:
     emit = checking.plan.emit
     for section, entries in (
