@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import worked
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
 
 from augenblick import limits
 from augenblick.durability.formats import (
@@ -40,10 +40,9 @@ from augenblick.plan.conditions.functions import FUNCTIONS
 from augenblick.plan.durations import format_duration
 from augenblick.plan.memory import window_bytes
 from augenblick.plan.model.plan import Plan
-from augenblick.runtime.local import Simulation, simulate
+from augenblick.runtime.local import simulate
 
 FOLDER = Path(__file__).parent / "reference"
-MARK = "<!-- Written by `make docs` from the code; edit the code. -->\n\n"
 FORMATS = (
     ("", "Names", names),
     ("", "The head of each file", head),
@@ -59,7 +58,7 @@ SIMPLE = {str: "text", int: "whole number", float: "number", bool: "true or fals
 
 def plan_page(root: type[BaseModel]) -> str:
     """One section for each part of the plan that `root` reaches, in the order of reading."""
-    parts = [f"# The plan\n\n{MARK}Every key of every part, as the model has them. "]
+    parts = [f"# The plan\n\n{worked.MARK}Every key of every part, as the model has them. "]
     parts.append("A key that is not here is refused, with the known ones.\n\n")
     parts.append(VALUES + f"Functions: {functions()}.\n")
     for model in reachable(root):
@@ -77,9 +76,11 @@ def functions() -> str:
 
 def aggregates_page() -> str:
     """What each aggregate gives on three events, and what it costs with each window."""
-    parts = [f"# Aggregates\n\n{MARK}", AGGREGATES_TEXT]
+    parts = [f"# Aggregates\n\n{worked.MARK}", AGGREGATES_TEXT]
     parts.append("| aggregate | example | value | of nothing |\n|---|---|---|---|\n")
-    values, nothing = (aggregate_values(lines) for lines in (EXAMPLE_EVENTS, EXAMPLE_EVENTS[-1:]))
+    values, nothing = (
+        aggregate_values(lines) for lines in (worked.EXAMPLE_EVENTS, worked.EXAMPLE_EVENTS[-1:])
+    )
     for name, example in AGGREGATE_EXAMPLES.items():
         parts.append(f"| `{name}` | `{example}` | {values[name]} | {nothing[name]} |\n")
     parts.append(COSTS_TEXT)
@@ -108,53 +109,6 @@ def aggregate_values(lines: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def policies_page() -> str:
-    """What each policy lets leave, on a few events."""
-    parts = [f"# Policies\n\n{MARK}", POLICIES_TEXT]
-    for title, (text, events) in POLICY_EXAMPLES.items():
-        parts.append(f"\n## {title}\n\n```yaml\n{text}```\n\n")
-        parts.append("| event | leaves |\n|---|---|\n")
-        for event, firings in policy_firings(text, events):
-            parts.append(f"| {event} | {', '.join(firings)} |\n")
-    return "".join(parts).rstrip() + "\n"
-
-
-def policy_firings(text: str, events: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """Each event with the firings that leave with it."""
-    run = Simulation(compile_plan(load_plan(f"plan: docs\n{text}")), emit=("firing",))
-    for event in events:
-        user, name, clock = event.split()
-        hours, minutes = clock.split(":")
-        time_ms = (int(hours) * 60 + int(minutes)) * 60_000
-        line = json.dumps({"user": user, "event": name, "time": time_ms})
-        yield event, [shown_firing(record) for record in run.feed(line.encode() + b"\n")]
-
-
-def shown_firing(record: dict[str, Any]) -> str:
-    variant = record["variant"]
-    return f"`{record['trigger']}`" + (f" ({variant})" if variant else "")
-
-
-def occasions_page() -> str:
-    """Each occasion with a plan, events and the firings that come of them."""
-    parts = [f"# Occasions\n\n{MARK}{OCCASIONS_TEXT}"]
-    for name, (plan, lines) in OCCASION_EXAMPLES.items():
-        parts.append(f"\n## `{name}`\n\n```yaml\nplan: docs\n{plan}```\n\n")
-        parts.extend(f"- `{line}`\n" for line in lines)
-        parts.append("\n| `time` | `by` | `cause` | `values` |\n|---|---|---|---|\n")
-        found = simulate(f"plan: docs\n{plan}", [line.encode() for line in lines], emit=("firing",))
-        parts.extend(firing_row(record) for record in found)
-    return "".join(parts)
-
-
-def firing_row(record: dict[str, Any]) -> str:
-    """A firing as a row of the table."""
-    cause = record["cause"]
-    shown = (record["by"], None if cause is None else cause["event"], record["values"])
-    cells = [str(record["time"]), *(f"`{json.dumps(one)}`" for one in shown)]
-    return f"| {' | '.join(cells)} |\n"
-
-
 def cost(name: str, window: str) -> str:
     """Typical and largest bytes of one group; a dash where `check` refuses the two together."""
     text = f"plan: docs\nfeatures: {{f: {{{AGGREGATE_EXAMPLES[name]}, over: {window}}}}}\n"
@@ -164,33 +118,6 @@ def cost(name: str, window: str) -> str:
         return "–"
     typical, bytes_max = window_bytes(feature)
     return f"{typical:,}" if typical == bytes_max else f"{typical:,} to {bytes_max:,}"
-
-
-def examples_page() -> str:
-    """Whole plans with events, and what fires, worked out now."""
-    parts = [f"# Examples\n\n{MARK}", EXAMPLES_TEXT]
-    for example in YAML(typ="safe").load((FOLDER.parent / "examples.yaml").read_text("utf-8")):
-        parts.append(f"\n## {example['title']}\n\n")
-        if "text" in example:
-            parts.append(example["text"] + "\n\n")
-        parts.append(f"```yaml\n{example['plan']}```\n\n")
-        lines = [example_event(*event) for event in example["events"]]
-        records = simulate(f"plan: docs\n{example['plan']}", [line.encode() for line in lines])
-        parts.append("```json\n" + "".join(f"{line}\n" for line in lines) + "```\n\n")
-        fired = [example_firing(record) for record in records if record["kind"] == "firing"]
-        parts.append("".join(f"- {line}\n" for line in fired))
-    return "".join(parts).rstrip() + "\n"
-
-
-def example_event(time: int, user: str, event: str, props: Any = None) -> str:
-    whole = {"time": time, "user": user, "event": event, **({"props": props} if props else {})}
-    return json.dumps(whole)
-
-
-def example_firing(record: dict[str, Any]) -> str:
-    rest = [f"`{key}` {json.dumps(record[key])}" for key in ("by", "values") if record[key]]
-    shown = "".join(f", {one}" for one in rest)
-    return f"`{record['trigger']}` fires for `{record['user']}` at {record['time']}{shown}"
 
 
 def documentation(model: type[BaseModel]) -> str:
@@ -270,12 +197,6 @@ NAMED = {
     "actor": "`module:Class`",
 }
 CONDITIONS = frozenset({"where", "when", "at"})  # keys whose text is a condition
-EXAMPLE_EVENTS = (
-    '{"user": "ann", "event": "view", "time": 10000, "props": {"sku": "a", "price": 4}}',
-    '{"user": "ann", "event": "view", "time": 20000, "props": {"sku": "b", "price": 1.5}}',
-    '{"user": "ann", "event": "view", "time": 30000, "props": {"sku": "a", "price": 7}}',
-    '{"user": "ann", "event": "look", "time": 40000}',
-)
 AGGREGATE_EXAMPLES = {
     "count": "count: view",
     "sum": "sum: view.price",
@@ -292,58 +213,13 @@ AGGREGATE_EXAMPLES = {
     "rate": "rate: view",
     "time_since": "time_since: view",
 }
-DAY_1, DAY_2 = 1_767_265_200_000, 1_775_044_800_000  # 1 January 2026 11:00, 1 April 12:00 (UTC)
-OCCASION_EXAMPLES = {
-    "when": (
-        "features: {views: {count: view, over: session}}\ntriggers: {t: {when: views >= 2}}\n",
-        EXAMPLE_EVENTS[:3],
-    ),
-    "event": (
-        "features: {views: {count: view, over: session}}\n"
-        "triggers: {t: {event: view, where: price > 2, values: [views]}}\n",
-        EXAMPLE_EVENTS[:3],
-    ),
-    "sequence": (
-        "triggers: {t: {sequence: [view, {not: buy}], within: 1m}}\n",
-        EXAMPLE_EVENTS[:2],
-    ),
-    "at": (
-        "events: {loan: {loan: str, ends: time}}\n"
-        "features: {ends: {last: loan.ends, by: loan, over: lifetime}}\n"
-        "triggers: {t: {at: ends - 1d, values: [ends]}}\n",
-        (
-            '{"user": "ann", "event": "loan", "time": 0, "props": '
-            '{"loan": "x", "ends": 100000000}}',
-            '{"user": "ann", "event": "loan", "time": 5, "props": {"loan": "y", "ends": 90000000}}',
-            '{"user": "ann", "event": "loan", "time": 9, "props": '
-            '{"loan": "y", "ends": 100000005}}',
-        ),
-    ),
-    "every": (
-        "zone: Europe/Berlin\n"
-        "features:\n"
-        "  due: {last: rule.amount, by: payer, over: lifetime}\n"
-        "  paid: {sum: booking.amount, by: payer, over: {calendar: month}}\n"
-        "triggers: {t: {every: month + 30d, when: paid < due}}\n",
-        (
-            f'{{"user": "ann", "event": "rule", "time": {DAY_1}, "props": '
-            '{"payer": "bob", "amount": 500}}',
-            f'{{"user": "ann", "event": "booking", "time": {DAY_1 + 5}, "props": '
-            '{"payer": "bob", "amount": 500}}',
-            f'{{"user": "ann", "event": "login", "time": {DAY_2}}}',
-        ),
-    ),
-}
-OCCASIONS_TEXT = """\
-What `augenblick simulate` prints for a few events. `actor` is in the guide to custom triggers.
-"""
 COST_WINDOWS = (
     "session", "lifetime", "{since: buy}", "{tumbling: 1h}", "{hopping: 1h, every: 5m}",
     "{calendar: day}", "{sliding: 1h}",
 )  # fmt: skip
 AGGREGATES_TEXT = f"""\
 What each gives `over: lifetime` (`rate` over the last 60 s), read 40 s after the epoch, after
-`{EXAMPLE_EVENTS[0]}` and the same with sku b, price 1.5 at 20 s and sku a, price 7 at 30 s.
+`{worked.EXAMPLE_EVENTS[0]}` and the same with sku b, price 1.5 at 20 s and sku a, price 7 at 30 s.
 
 `distinct` is exact up to {DISTINCT_EXACT_MAX} values, then HyperLogLog with a standard error of
 {DISTINCT_ERROR:.2%}. `quantile` (DDSketch) is within {QUANTILE_ERROR:.0%} of the number of rank
@@ -360,53 +236,6 @@ kept text may be longer). A dash: `check` refuses the two together. Beyond `slid
 a sliding `list`, `first`, `last`, `distinct`, `quantile` or `top` forgets the oldest, every other
 aggregate folds older ones into panes; either way the firing says `approximate`.
 
-"""
-POLICIES_TEXT = """\
-What leaves with each event of these examples, as `augenblick simulate` prints it. The names of the
-keys are in [the plan](plan.md#trigger). What a policy holds back is counted by trigger and reason
-(`status`, `simulate --summary`) and never made up for; it uses up nothing.
-"""
-LOG = "actions: {a: {log: {}}}\n"
-POLICY_EXAMPLES = {
-    "cooldown": (
-        "triggers: {hint: {event: view, cooldown: 1h}}\n",
-        ("ann view 8:00", "ann view 8:59", "ann view 9:00"),
-    ),
-    "cap": (
-        "triggers: {hint: {event: view, cap: {n: 2, per: 3h}}}\n",
-        ("ann view 8:00", "ann view 9:00", "ann view 10:59", "ann view 11:00", "ann view 12:00"),
-    ),
-    "contact_cap": (
-        "policies: {contact_cap: {n: 1, per: 3h}}\n"
-        "triggers:\n"
-        "  hint:  {event: view, then: a}\n"
-        "  offer: {event: cart, then: a}\n"
-        "  seen:  {event: view}            # does nothing, so it is no contact\n" + LOG,
-        ("ann view 8:00", "ann cart 9:00", "ann cart 11:00", "ann view 12:00"),
-    ),
-    "slot and priority": (
-        "triggers:\n"
-        "  hint:  {event: [view, cart], slot: banner}\n"
-        "  offer: {event: cart, slot: banner, priority: 2}\n",
-        ("ann view 8:00", "ann cart 9:00"),
-    ),
-    "control and variants": (
-        "triggers:\n"
-        "  offer: {event: view, control: 25%, variants: {plain: 50%, loud: 50%}, then: a}\n" + LOG,
-        ("ann view 8:00", "bob view 8:00", "cid view 8:00", "dan view 8:00", "eve view 8:00",
-         "ann view 9:00"),
-    ),
-    "quiet_hours and expires": (
-        "zone: Europe/Berlin          # an hour more than UTC, which the events below are in\n"
-        "triggers:\n"
-        "  hint:  {event: view, quiet_hours: {from: 22h, to: 8h}, expires: 9h}\n"
-        "  offer: {event: view, quiet_hours: {from: 22h, to: 8h, then: drop}}\n",
-        ("ann view 20:59", "bob view 21:30", "cid view 23:00", "dan view 31:00", "eve view 31:01"),
-    ),
-}  # fmt: skip
-EXAMPLES_TEXT = """\
-Each example stands for itself: a plan (but for its name), events in order of arrival, and what
-fires. `augenblick simulate` does the same with a plan and events of your own.
 """
 
 VALUES = """\
@@ -452,7 +281,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def limits_page(source: str) -> str:
     """The bounds, by group, each with the reason that stands beside it."""
-    parts = [f"# Bounds\n\n{MARK}What is larger is refused, and counted by reason.\n"]
+    parts = [f"# Bounds\n\n{worked.MARK}What is larger is refused, and counted by reason.\n"]
     lines = source.splitlines()
     for number, node in enumerate_nodes(source):
         heading = group_above(lines, number)
@@ -485,7 +314,7 @@ def reason(lines: list[str], index: int) -> str:
 
 def formats_page() -> str:
     """What lies in a data directory, as the modules of the formats describe it."""
-    parts = [f"# Files of a shard\n\n{MARK}"]
+    parts = [f"# Files of a shard\n\n{worked.MARK}"]
     parts.append("What a shard's directory holds, besides `cluster.json` and `shard.json`.\n")
     for folder, title, module in FORMATS:
         first, _, rest = (module.__doc__ or "").strip().partition("\n")
@@ -497,11 +326,11 @@ def pages() -> dict[str, str]:
     """File name to text of every generated page."""
     return {
         "aggregates.md": aggregates_page(),
-        "examples.md": examples_page(),
-        "occasions.md": occasions_page(),
+        "examples.md": worked.examples_page(),
+        "occasions.md": worked.occasions_page(),
         "plan.md": plan_page(Plan),
         "formats.md": formats_page(),
-        "policies.md": policies_page(),
+        "policies.md": worked.policies_page(),
         "limits.md": limits_page(Path(limits.__file__).read_text(encoding="utf-8")),
     }
 

@@ -21,7 +21,7 @@ from augenblick.core.shard_savepoint import SavepointDuty
 from augenblick.durability.snapshot_set import SnapshotSet
 from augenblick.errors import StorageError
 
-SEEDS = range(60)
+SEEDS = range(120)
 Patch = pytest.MonkeyPatch
 
 

@@ -18,7 +18,8 @@ REQUEST = ControlRequest("POST", "/v1/savepoints", "", b"{}", "anna")
 
 def _shell(path: Path, ask: Any) -> GatewayShell:
     """As much of a gateway as a control request meets before it is passed on."""
-    return cast(GatewayShell, SimpleNamespace(_audit=AuditLog(path), _ask=ask))
+    users = SimpleNamespace(is_one=lambda request: False)
+    return cast(GatewayShell, SimpleNamespace(_audit=AuditLog(path), _ask=ask, _users=users))
 
 
 def _outcomes(path: Path) -> list[Any]:
@@ -28,7 +29,7 @@ def _outcomes(path: Path) -> list[Any]:
 
 
 def test_a_command_that_finds_nobody_has_an_outcome(tmp_path: Path) -> None:
-    async def ask(request: ControlRequest) -> None:
+    async def ask(peer: str, request: ControlRequest) -> None:
         raise EngineUnavailable("the coordinator is away")
 
     with pytest.raises(EngineUnavailable):
@@ -37,7 +38,7 @@ def test_a_command_that_finds_nobody_has_an_outcome(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_given_up_has_an_outcome(tmp_path: Path) -> None:
-    async def ask(request: ControlRequest) -> None:
+    async def ask(peer: str, request: ControlRequest) -> None:
         await asyncio.sleep(60)
 
     async def run() -> None:
