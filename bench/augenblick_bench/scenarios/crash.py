@@ -42,6 +42,7 @@ KILL_SHARE = 0.4  # of the run
 DRAIN_SECONDS = 3.0
 STEP_SECONDS = 0.1  # of the time line
 OPEN_SECONDS = 60.0
+SETTLE_SECONDS = 120.0
 
 
 class Crash(Scenario):
@@ -78,6 +79,7 @@ class Crash(Scenario):
                 time.sleep(DRAIN_SECONDS)
                 cpu_s = meter.used()
                 recovery = _recovery(engine)
+                _settle(engine)
                 instants, causes = receiver.arrivals()
                 generator.close()
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -123,6 +125,18 @@ def _recovery(engine: RunningEngine) -> dict[str, Any]:
     if not engine.wait_for(is_there, OPEN_SECONDS):
         raise EngineUnavailable(f"the shard did not recover: {engine.text()[-2000:]}")
     return found
+
+
+def _settle(engine: RunningEngine) -> None:
+    """Wait until every firing that has left its shard has arrived."""
+
+    def is_done(status: dict[str, Any]) -> bool:
+        waiting = sum(one["outbox"]["records"] for one in status["shards"].values())
+        actions = status["delivery"]["actions"].values()
+        return not waiting and not any(one["waiting"] or one["performing"] for one in actions)
+
+    if not engine.wait_for(is_done, SETTLE_SECONDS):
+        raise EngineUnavailable(f"firings that are never delivered: {engine.text()[-2000:]}")
 
 
 def _facts(
