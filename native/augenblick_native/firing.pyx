@@ -2,8 +2,7 @@
 """From an occasion to a result row.
 
 The body of a firing is a msgpack array: [user, group, match value, cause, identities, values];
-binding.results makes the
-record and its id of it.
+`releases` makes the record and its id of it.
 """
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memset
