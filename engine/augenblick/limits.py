@@ -229,6 +229,8 @@ outbox_bytes_max: Final = 64 * 1024 * 1024  # per peer; the oldest leave as dead
 outbox_items_max: Final = 100_000  # per peer; firings a slow delivery may fall behind
 outbox_message_bytes_max: Final = 8 * 1024 * 1024  # half a frame, so that headers never matter
 quiet_held_max: Final = 100_000  # of one shard; what finds it full is dropped and counted
+quiet_let_go_max: Final = 1_000  # in one step when quiet hours are over
+quiet_outbox_items_max: Final = 10_000  # above so many unanswered ones the rest stays held
 outbox_message_items_max: Final = 1_000  # per message, so that answers stay small
 
 # savepoint: everything at one position, on request

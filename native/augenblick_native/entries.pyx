@@ -4,6 +4,7 @@ from libc.stdint cimport uint8_t
 
 from augenblick_native.buffer cimport buffer_room, pack_array, put_bytes
 from augenblick_native.cursor cimport Cursor, cursor_over
+from augenblick_native.machine cimport COUNT_STATE_FULL
 from augenblick_native.msgpack cimport VALUE_LIST, VALUE_NULL, missing, read_value
 from augenblick_native.program cimport AGGREGATE_FIRST, AGGREGATE_LIST
 from augenblick_native.record cimport narrow, pad8, payload, payload_bytes, widen
@@ -132,6 +133,7 @@ cdef Value entries_result(
     # Room first, so that the list does not move while it is written.
     list_at = machine.scratch.size
     if buffer_room(&machine.scratch, 8 + (stop - at)) == NULL:
+        machine.counters[COUNT_STATE_FULL] += 1
         return missing()
     pack_array(&machine.scratch, count)
     while at < stop:

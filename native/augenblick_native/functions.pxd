@@ -22,5 +22,5 @@ cdef int apply_function(
 # The value of that number which the latest event of an earlier step had, or (AT_HAND) the event at
 # hand.  `event` - 1: the only event of which it is, 0: of any.
 cdef Value step_value(
-    const Rows* rows, uint32_t step, uint32_t number, uint32_t event
+    const Plan* plan, const Rows* rows, uint32_t step, uint32_t number, uint32_t event
 ) noexcept nogil

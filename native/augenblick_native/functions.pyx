@@ -10,10 +10,11 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from augenblick_native.cursor cimport Cursor, cursor_over
+from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport floor_to
 from augenblick_native.msgpack cimport VALUE_INT, missing, read_value, skip_value
 from augenblick_native.program cimport (
-    OP_DISTANCE_KM, OP_HOUR, OP_WEEKDAY, Calendar,
+    OP_DISTANCE_KM, OP_HOUR, OP_WEEKDAY, Calendar, Text,
 )
 from augenblick_native.status cimport STATUS_OK
 from augenblick_native.values cimport as_float, is_number, of_float, of_int
@@ -95,15 +96,17 @@ cdef int apply_function(
     return top
 
 
-# A row is the event's id and, one behind the other, its values.
+# A row is 32 bits of a hash of the event's name (its number is another one in another plan) and, one
+# behind the other, its values.
 cdef Value step_value(
-    const Rows* rows, uint32_t step, uint32_t number, uint32_t event
+    const Plan* plan, const Rows* rows, uint32_t step, uint32_t number, uint32_t event
 ) noexcept nogil:
+    cdef const Text* name
     cdef const uint8_t* row = rows.at_hand
     cdef uint32_t size = rows.at_hand_bytes
     cdef uint32_t at = 0
     cdef RowHead head
-    cdef int32_t event_id
+    cdef uint32_t named
     cdef Cursor cursor
     cdef Value value = missing()
     if step != AT_HAND:
@@ -117,10 +120,12 @@ cdef Value step_value(
             at += head.size
     if row == NULL:
         return value
-    memcpy(&event_id, row, sizeof(event_id))
-    if event and event_id != <int32_t>event - 1:
-        return value
-    cursor = cursor_over(row + sizeof(event_id), size - <uint32_t>sizeof(event_id))
+    memcpy(&named, row, sizeof(named))
+    if event:
+        name = &plan.event_names[event - 1]
+        if named != <uint32_t>name_hash(name.data, name.size):
+            return value
+    cursor = cursor_over(row + sizeof(named), size - <uint32_t>sizeof(named))
     while number:
         number -= 1
         if skip_value(&cursor) != STATUS_OK:

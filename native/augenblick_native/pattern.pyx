@@ -386,15 +386,15 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
     cdef uint32_t offset = find_cell(machine.keeper.user, rule.waiting_slot, NULL, 0, 0)
     cdef WaitingHead* waiting
     cdef uint8_t* data
-    cdef uint32_t size
+    cdef uint32_t size, row_bytes
     memset(taken, 0, sizeof(Taken))
     if offset == 0 or queue_at(machine, offset).count == 0:
         return False
     machine.counters[COUNT_WAITING_FORCED] += queue_at(machine, offset).count > WAITING_MAX
     waiting = waiting_at(machine, offset, queue_at(machine, offset).first_at)
-    size = (
-        waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes + waiting.row_bytes
-    )
+    # without such conditions there is no row, and earlier builds left what they had there
+    row_bytes = waiting.row_bytes if rule.keeps_count else 0
+    size = waiting.group_bytes + waiting.identity_bytes + waiting.cause_bytes + row_bytes
     data = buffer_room(&machine.scratch, size)
     if data != NULL:
         put_bytes(&machine.scratch, <uint8_t*>waiting + sizeof(WaitingHead), size)
@@ -411,7 +411,7 @@ cdef bint take_waiting(Machine* machine, const TriggerRule* rule, Taken* taken) 
         taken.cause = data + waiting.group_bytes + waiting.identity_bytes
         taken.cause_bytes = waiting.cause_bytes
         taken.row = taken.cause + waiting.cause_bytes
-        taken.row_bytes = waiting.row_bytes
+        taken.row_bytes = row_bytes
     queue_at(machine, offset).first_at += waiting.size
     queue_at(machine, offset).count -= 1
     if queue_at(machine, offset).count == 0:

@@ -167,7 +167,7 @@ cdef Value read_further(
     const Readers* readers
 ) noexcept nogil:
     if word & 0xFF == OP_STEP:
-        return step_value(&machine.step_rows, word >> 8, further[0], further[1])
+        return step_value(machine.plan, &machine.step_rows, word >> 8, further[0], further[1])
     if readers == NULL:
         return missing()
     return readers.reduction(machine, moment, <int32_t>(word >> 8), readers)

@@ -82,6 +82,7 @@ cdef Value reduce_groups(
     cdef const ReductionRule* rule = &machine.plan.reductions[index]
     cdef Moment inner = moment[0]
     cdef Walk walk
+    cdef size_t scratch_bytes
     cdef Value found = missing()
     cdef Value value
     if rule.kind == REDUCTION_SUM:
@@ -93,7 +94,9 @@ cdef Value reduce_groups(
     walk.feature = 0
     walk.offset = 0
     while next_group(machine, &inner, rule, &walk):
+        scratch_bytes = machine.scratch.size
         value = evaluate(machine, &inner, rule.code, <const Readers*>readers)
+        machine.scratch.size = scratch_bytes    # a number or truth is all that is kept
         if rule.kind == REDUCTION_ANY:
             if is_true(&value):
                 found = of_bool(True)
@@ -116,6 +119,7 @@ cdef void pack_groups(
     cdef const ReductionRule* rule = &machine.plan.reductions[index]
     cdef Moment inner = moment[0]
     cdef Walk walk
+    cdef size_t scratch_bytes
     cdef uint32_t count = 0
     cdef Value value
     walk.feature = 0
@@ -126,7 +130,9 @@ cdef void pack_groups(
     walk.feature = 0
     walk.offset = 0
     while next_group(machine, &inner, rule, &walk):
+        scratch_bytes = machine.scratch.size
         value = evaluate(machine, &inner, rule.code, readers)
         put_bytes(&machine.bodies, inner.group, inner.group_bytes)
         pack_value(&machine.bodies, &value)
+        machine.scratch.size = scratch_bytes
     moment.approximate = inner.approximate

@@ -57,6 +57,7 @@ cdef int64_t next_schedule_ms(Machine* machine) noexcept nogil:
 
 cdef void run_schedules(Machine* machine, int64_t instant_ms) noexcept nogil:
     cdef uint32_t index, at, count, trigger, offset
+    cdef size_t scratch_bytes
     cdef const TriggerRule* rule
     cdef Moment moment
     cdef Group none
@@ -75,7 +76,9 @@ cdef void run_schedules(Machine* machine, int64_t instant_ms) noexcept nogil:
         moment.ends_at = True
         count = gather_groups(machine, &rule.group_features, 0, &moment, &groups)
         for at in range(count):
+            scratch_bytes = machine.scratch.size
             fire_scheduled(machine, trigger, instant_ms, &groups[at])
+            machine.scratch.size = scratch_bytes
     offset = schedule_cell(machine)
     if offset:
         (<int64_t*>payload(machine.keeper.user, offset))[0] = instant_ms + 1

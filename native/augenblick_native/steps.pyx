@@ -4,13 +4,14 @@
 A partial that keeps rows has behind its identities, for each step that later ones read: RowHead and
 the row of the latest event that took it; then, as its last four bytes, the bytes of all that.
 """
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from augenblick_native.book cimport identities_of
 from augenblick_native.buffer cimport buffer_room, pack_nil, put_bytes
 from augenblick_native.decode cimport operand
 from augenblick_native.functions cimport RowHead
+from augenblick_native.hash cimport name_hash
 from augenblick_native.machine cimport COUNT_VALUES_TOO_LONG, VALUE_BYTES_MAX, Moment
 from augenblick_native.msgpack cimport Value
 from augenblick_native.predicate cimport holds, selects
@@ -35,10 +36,12 @@ cdef void take_row(
 ) noexcept nogil:
     cdef size_t at = machine.scratch.size
     cdef uint32_t index
+    cdef uint32_t named
     cdef Value value
     if buffer_room(&machine.scratch, 4 + <size_t>rule.keeps_count * (VALUE_BYTES_MAX + 16)) == NULL:
         return
-    put_bytes(&machine.scratch, &event.event_id, sizeof(int32_t))
+    named = <uint32_t>name_hash(event.name.data, event.name.size)
+    put_bytes(&machine.scratch, &named, sizeof(uint32_t))
     for index in range(rule.keeps_count):
         value = operand(event, machine.plan.keeps[rule.keeps_at + index])
         if value.size > VALUE_BYTES_MAX:

@@ -41,7 +41,11 @@ class DeadLetterWriter:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, write: StoreDeadLetters | EraseLetters) -> None:
-        """Let it be written, or everything before it rewritten; returns at once."""
+        """Let it be written, or everything before it rewritten; returns at once. What waits to be
+        erased and is asked for again is erased once.
+        """
+        if isinstance(write, EraseLetters) and write in self._waiting:
+            return
         self._waiting.append(write)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())

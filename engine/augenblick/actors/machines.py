@@ -28,8 +28,12 @@ class Machines:
         self._data = data
         self._reports: dict[str, list[FoundShard]] = {}  # by node id
 
-    def reports(self, nodes: Sequence[Node]) -> dict[str, list[FoundShard]]:
-        """By address, what lies on these nodes; one that gives no answer is left out."""
+    def reports(
+        self, nodes: Sequence[Node], *, passes_broken: bool = False
+    ) -> dict[str, list[FoundShard]]:
+        """By address, what lies on these nodes; one that gives no answer is left out, and with
+        `passes_broken` one on which something is wrong too. Raises EngineUnavailable.
+        """
         self._reports = {
             node.node_id: self._reports[node.node_id]
             for node in nodes
@@ -40,7 +44,9 @@ class Machines:
             if isinstance(answer, Exception):
                 LOG.warning("%s does not say what lies on it: %s", node.address, answer)
             elif isinstance(answer, str):
-                raise EngineUnavailable(f"{node.address}: {answer}")
+                if not passes_broken:
+                    raise EngineUnavailable(f"{node.address}: {answer}")
+                LOG.warning("%s: %s", node.address, answer)
             else:
                 self._reports[node.node_id] = from_plain(answer)
         return {
@@ -51,7 +57,7 @@ class Machines:
 
     def holder(self, shard: str, directory: str, nodes: Sequence[Node]) -> Node:
         """The node that has this directory; raises EngineUnavailable while none does."""
-        reports = self.reports(nodes)
+        reports = self.reports(nodes, passes_broken=True)
         for node in nodes:
             for one in reports.get(node.address, ()):
                 if (one.identity.shard, one.identity.directory) == (shard, directory):

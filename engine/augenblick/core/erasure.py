@@ -61,12 +61,6 @@ def from_plain(plain: list[Any]) -> Erasure:
     return Erasure(user, key, asked_ms, position, is_durable=True)
 
 
-def elsewhere(plain: list[Any]) -> list[Any]:
-    """The same erasure in a directory that is begun with a savepoint: nothing there is older."""
-    user, key, asked_ms, _ = plain
-    return [user, key, asked_ms, 0]
-
-
 class Eraser:
     """One user's erasure applied to what waits or lies somewhere."""
 

@@ -89,18 +89,17 @@ class LeavingPolicies:
         at_ms = clock_ms - 1 if self._is_event_clock else now_ms
         return self._next_ms is not None and self._next_ms <= at_ms
 
-    def due(self, clock_ms: int, now_ms: int) -> list[Release]:
+    def due(self, clock_ms: int, now_ms: int, count: int | None = None) -> list[Release]:
         """What leaves now that quiet hours are over, the earliest end first, with this `fired_at`:
-        the end of the quiet hours on the event clock, else `now_ms`.
+        the end of the quiet hours on the event clock, else `now_ms`. `count`: of at most so many.
         """
         if not self.is_due(clock_ms, now_ms):
             return []
         until_ms = clock_ms - 1 if self._is_event_clock else now_ms
-        over = sorted(
-            (one for one in self._held.values() if one[0] <= until_ms), key=lambda one: one[0]
-        )
+        over = [one for one in self._held.values() if one[0] <= until_ms]
+        over.sort(key=_end_ms)
         found = []
-        for end_ms, release in over:
+        for end_ms, release in over[:count]:
             del self._held[release.key]
             at_ms = end_ms if self._is_event_clock else now_ms
             plain = release.plain
@@ -113,9 +112,7 @@ class LeavingPolicies:
 
     def forget(self, keys: Iterable[str]) -> None:
         """These have left, under another plan."""
-        if self._held:
-            for key in keys:
-                self._held.pop(key, None)
+        if self._held and [key for key in keys if self._held.pop(key, None) is not None]:
             self._note_next()
 
     def erase(self, is_gone: Callable[[Release], bool]) -> None:
@@ -159,3 +156,7 @@ class LeavingPolicies:
 
     def _note_next(self) -> None:
         self._next_ms = min((ms for ms, _ in self._held.values()), default=None)
+
+
+def _end_ms(held: tuple[int, Release]) -> int:
+    return held[0]

@@ -416,12 +416,14 @@ class ShardCore:
         return []
 
     def _let_go(self, now_ms: float) -> list[Effect]:
-        """Let go what quiet hours have held and hold no longer."""
+        """Let go what quiet hours have held and hold no longer, as fast as delivery takes it."""
         at = (self._kernel.clock_ms, int(now_ms))
-        if self._savepoint.is_holding or not self._leaving.is_due(*at):
+        is_full = self._state.records.items > limits.quiet_outbox_items_max
+        if self._savepoint.is_holding or is_full or not self._leaving.is_due(*at):
             return []
-        pending = Pending(Outputs(self._leaving.due(*at)), self._kernel.clock_ms)
-        return [self._append(pending, quiet_parts(*at))]
+        let_go = self._leaving.due(*at, limits.quiet_let_go_max)
+        pending = Pending(Outputs(let_go), self._kernel.clock_ms)
+        return [self._append(pending, quiet_parts(*at, limits.quiet_let_go_max))]
 
     def _go_on_with_checkpoint(self, now_ms: float) -> list[Effect]:
         if self._rolling is None:

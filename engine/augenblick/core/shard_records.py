@@ -13,7 +13,8 @@ Little endian. The header has `kind`, and with it:
 - `left`: records that had to leave the outbox as dead letters at `now_ms`; the payload has keys.
 - `answer`: a custom trigger's answer to the batch of `trigger` that begins with the match `first`;
   the payload has `releases`, and `fired`, what its cooldown remembers.
-- `quiet`: quiet hours were over for what was held, at `clock_ms` (the kernel's) and `now_ms`.
+- `quiet`: quiet hours were over for what was held, at `clock_ms` (the kernel's) and `now_ms`; at
+  most `count` firings were looked at.
 - `start`: the whole engine started, and the clock stood until its timers were due.
 - `plan`: the records that follow were made under the plan of these `facts`.
 - `panes`: metric windows from `open_from` on are open; the payload is what the coordinator
@@ -127,9 +128,10 @@ def start_parts() -> tuple[bytes | memoryview, ...]:
     return record_parts({"kind": START})
 
 
-def quiet_parts(clock_ms: int, now_ms: int) -> tuple[bytes | memoryview, ...]:
-    """The record of the instant at which held firings were let go."""
-    return record_parts({"kind": QUIET, "clock_ms": clock_ms, "now_ms": now_ms})
+def quiet_parts(clock_ms: int, now_ms: int, count: int) -> tuple[bytes | memoryview, ...]:
+    """The record of the instant at which held firings were let go, at most so many."""
+    header = {"kind": QUIET, "clock_ms": clock_ms, "now_ms": now_ms, "count": count}
+    return record_parts(header)
 
 
 def pane_parts(open_from: dict[int, int], closed: bytes) -> tuple[bytes | memoryview, ...]:

@@ -213,7 +213,8 @@ class ShardReplay:
             releases = [Release.from_plain(one) for one in content["releases"]]
             self._take(Outputs(self._state.leaving.sift(self._plan.leaving(releases))))
         elif kind == QUIET:
-            self._take(Outputs(self._state.leaving.due(header["clock_ms"], header["now_ms"])))
+            at = (header["clock_ms"], header["now_ms"], header["count"])
+            self._take(Outputs(self._state.leaving.due(*at)))
         elif kind == START:
             # where no record has come before it, the kernel's clock is still that of no event
             self._state.late.on_start(max(self._kernel.clock_ms, self._clock_ms))

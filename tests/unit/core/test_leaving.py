@@ -148,3 +148,11 @@ def test_the_book_is_bounded(monkeypatch):
 def test_without_rules_nothing_is_unpacked():
     releases = [firing("plain", 0)]
     assert LeavingPolicies(EMPTY, is_event_clock=False).sift(releases) is releases
+
+
+def test_a_full_night_leaves_in_steps():
+    gate = policies(quiet=NIGHT)
+    held = [firing("t", EVENING_ms + n) for n in range(5)]
+    assert gate.sift(held) == []
+    assert [len(gate.due(0, MORNING_ms, 2)) for _ in range(4)] == [2, 2, 1, 0]
+    assert (len(gate), gate.is_due(0, MORNING_ms)) == (0, False)

@@ -287,3 +287,28 @@ def test_a_key_group_says_that_it_has_changed_since_its_snapshot():
     assert run.kernel.changed_groups()[group]
     run.move([group])
     assert not any(run.kernel.changed_groups())
+
+
+EARLIER = """plan: p
+time: {{clock: event}}
+events: {{{events}}}
+triggers:
+  t: {{sequence: [{first}, {{event: cart, where: sku == view.sku}}]}}
+"""
+
+
+def _after_move(first: str, before: str, after: str, *steps: str) -> int:
+    """Firings of a sequence whose partial was begun before the plan declared its events anew."""
+    run = Run(EARLIER.format(events=before, first=first))
+    run.apply(mark(0), *(event(n + 1, name=name, sku="x") for n, name in enumerate(steps)))
+    run.move([group_of("ann")], EARLIER.format(events=after, first=first))
+    return len(run.apply(mark(10), event(20, name="cart", sku="x")).releases)
+
+
+def test_conditions_on_earlier_steps_know_their_event_by_its_name() -> None:
+    declared = "view: {sku: str}, cart: {sku: str}"
+    assert _after_move("view", declared, f"new: {{}}, {declared}", "view") == 1
+    either = "other: {sku: str}, view: {sku: str}, cart: {sku: str}"
+    turned = "view: {sku: str}, other: {sku: str}, cart: {sku: str}"
+    assert _after_move("[view, other]", either, turned, "view") == 1
+    assert _after_move("[view, other]", either, turned, "other") == 0

@@ -134,3 +134,30 @@ def test_what_warm_events_set_goes_off():
     assert run.count("firings_warm") == 1
     run.advance(21)
     assert [one["time"] for one in run.records] == [20]
+
+
+def test_long_lists_of_many_groups_are_read_one_after_the_other() -> None:
+    """Together they take more than the memory that one call works with."""
+    plan = """plan: p
+time: {clock: event, lateness: 0s}
+sessions: {max: 30d}
+features:
+  items: {list: a.sku, max: 1000, by: shop, by_max: 200, over: lifetime}
+triggers:
+  each: {every: day + 9h, when: "'needle' in items", values: [items]}
+  any:  {when: any('needle' in items), values: [items]}
+"""
+    run = Run(plan)
+    name, filler, shops = "a", "x" * 200, 100
+    run.apply(
+        mark(0),
+        *(
+            event(1 + n, name=name, shop=shop, sku="needle" if n == 149 else f"{filler}{n}")
+            for shop in range(shops)
+            for n in range(150)
+        ),
+    )
+    out = run.advance(10 * 3_600_000)
+    fired = [one for one in firings(out) if one["trigger"] == "each"]
+    assert len(fired) == shops
+    assert all(len(one["values"]["items"]) == 150 for one in fired)
