@@ -27,14 +27,6 @@ from augenblick_native.state cimport NEVER_MS, NO_TIME_MS
 from augenblick_native.step cimport Match
 from augenblick_native.window cimport event_group
 
-cdef struct Alarm:
-    int64_t time_ms             # TIME as it stands
-    int64_t instant_ms          # the same while it is still to come; else NEVER_MS
-    uint32_t cause_bytes
-    uint16_t identity_bytes
-    uint16_t identity_parts
-
-
 cdef inline Alarm* alarm_at(Machine* machine, uint32_t offset) noexcept nogil:
     return <Alarm*>payload(machine.keeper.user, offset)
 

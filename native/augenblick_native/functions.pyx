@@ -96,8 +96,8 @@ cdef int apply_function(
     return top
 
 
-# A row is 32 bits of a hash of the event's name (its number is another one in another plan) and, one
-# behind the other, its values.
+# A row is 32 bits of a hash of the event's name (its number is another one in another plan) and,
+# one behind the other, its values.
 cdef Value step_value(
     const Plan* plan, const Rows* rows, uint32_t step, uint32_t number, uint32_t event
 ) noexcept nogil:

@@ -7,12 +7,14 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from augenblick_native.alarms cimport Alarm
 from augenblick_native.book cimport Book, Partial, book_in, bytes_of, partial_at, value_of
 from augenblick_native.firing cimport Membership
 from augenblick_native.layout cimport header_bytes, is_windowed, read_panes
 from augenblick_native.machine cimport (
-    SLOT_KIND_ABSENCES, SLOT_KIND_CAP, SLOT_KIND_CONTACTS, SLOT_KIND_FEATURE, SLOT_KIND_FIRED,
-    SLOT_KIND_PARTIALS, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS, SLOT_KIND_WAITING, Moment,
+    SLOT_KIND_ABSENCES, SLOT_KIND_ALARMS, SLOT_KIND_CAP, SLOT_KIND_CONTACTS, SLOT_KIND_FEATURE,
+    SLOT_KIND_FIRED, SLOT_KIND_PARTIALS, SLOT_KIND_SCHEDULES, SLOT_KIND_SEGMENT, SLOT_KIND_SESSIONS,
+    SLOT_KIND_WAITING, Moment,
 )
 from augenblick_native.msgpack cimport VALUE_MISSING, Value
 from augenblick_native.pattern cimport AbsenceHead, Queue, WaitingHead
@@ -139,6 +141,15 @@ cdef list partials_of(const User* user, uint32_t offset):
     return found
 
 
+# (instant, cause); the cause is gone once the instant has come.
+cdef tuple alarm_of(const User* user, uint32_t offset):
+    cdef const Alarm* alarm = <const Alarm*>payload(user, offset)
+    cdef const uint8_t* data = <const uint8_t*>alarm + sizeof(Alarm)
+    waits = payload_bytes(user, offset) > sizeof(Alarm)
+    cause = as_bytes(data + alarm.identity_bytes, alarm.cause_bytes) if waits else b""
+    return alarm.instant_ms, cause
+
+
 # (kind, name, group, content) of one cell; content as the kind has it.
 cdef tuple cell_of(
     Program program, Machine* machine, const SlotRule* slots, const User* user, uint32_t offset,
@@ -163,6 +174,8 @@ cdef tuple cell_of(
         content = (bool(member.is_member), member.next_ms)
     elif slot.kind == SLOT_KIND_CONTACTS:
         content = times_of(user, offset)
+    elif slot.kind == SLOT_KIND_SCHEDULES:
+        content = (<const int64_t*>payload(user, offset))[0]
     else:
         name = name_of(&program.plan.triggers[slot.index].name)
         if slot.kind == SLOT_KIND_FIRED:
@@ -176,6 +189,8 @@ cdef tuple cell_of(
             content = absences_of(user, offset)
         elif slot.kind == SLOT_KIND_WAITING:
             content = waiting_of(user, offset)
+        elif slot.kind == SLOT_KIND_ALARMS:
+            content = alarm_of(user, offset)
     group = as_bytes(group_data(cell), cell.group_bytes) if cell.group_bytes else b""
     return int(slot.kind), name, group, content
 

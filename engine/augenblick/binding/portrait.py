@@ -9,7 +9,8 @@ import msgpack
 
 from augenblick.binding.blocks import NEVER_ms, NO_TIME_ms
 
-_SESSIONS, _FEATURE, _SEGMENT, _FIRED, _PARTIALS, _ABSENCES, _WAITING, _CAP, _CONTACTS = range(9)
+_SESSIONS, _FEATURE, _SEGMENT, _FIRED, _PARTIALS, _ABSENCES, _WAITING = range(7)
+_CAP, _CONTACTS, _ALARMS, _SCHEDULES = range(7, 11)
 _Cell = tuple[int, bytes, bytes, Any]
 _WORDS: Final = {_PARTIALS: "begun", _ABSENCES: "absences", _WAITING: "waiting"}
 
@@ -51,6 +52,12 @@ def portrait(raw: tuple[bytes, int | None, int, int, list[_Cell]]) -> dict[str, 
             shown["triggers"].setdefault(name, {})["counted"] = content
         elif kind == _CONTACTS:
             shown["contacts"] = content
+        elif kind == _ALARMS:
+            instant_ms, cause = content
+            facts = {"group": group, "at": _instant(instant_ms), "cause": _value(cause)}
+            shown["triggers"].setdefault(name, {}).setdefault("alarms", []).append(facts)
+        elif kind == _SCHEDULES:
+            shown["schedules_from"] = _instant(content)
         elif kind in _WORDS:
             sequence = shown["sequences"].setdefault(name, {})
             sequence.setdefault(_WORDS[kind], []).extend(_steps(kind, group, content))

@@ -57,6 +57,28 @@ def test_all_that_is_held_is_shown_and_showing_changes_nothing() -> None:
     assert shown["next_timer"] is not None
 
 
+def test_alarms_and_schedules_are_shown() -> None:
+    plan = """plan: p
+features: {due: {last: a.due, by: g, over: lifetime}}
+triggers:
+  ring:  {at: due}
+  daily: {every: day + 9h}
+"""
+    run = Run(plan)
+    run.apply(mark(0), event(1000, "ann", "a", g="x", due=50_000, note="kept"))
+    shown = run.kernel.show_user(key_of("ann"), "ann")
+    assert shown is not None
+    (alarm,) = shown["triggers"]["ring"]["alarms"]
+    assert (alarm["group"], alarm["at"]) == ("x", 50_000)
+    assert alarm["cause"]["props"]["note"] == "kept"
+    assert shown["schedules_from"] is not None
+    run.advance(60_000)
+    shown = run.kernel.show_user(key_of("ann"), "ann")
+    assert shown is not None
+    (alarm,) = shown["triggers"]["ring"]["alarms"]
+    assert (alarm["at"], alarm["cause"]) == (None, None)
+
+
 def test_an_erased_user_is_new_again_and_the_others_are_not() -> None:
     run, other = lived("ann", "bob"), lived("bob")
     assert run.kernel.users_with(key_of("ann")) == ["ann"]
