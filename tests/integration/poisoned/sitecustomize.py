@@ -7,6 +7,7 @@ mistake in native code. Nothing of it is in the engine itself.
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -14,7 +15,20 @@ from typing import Any
 
 MODULE = "augenblick.binding.kernel"
 PILL = b"poison-pill"
+MARK_FLAG, MARK_BYTES, EVENT_HEADER_BYTES = 0xFFFFFFFF, 24, 40
 UNREADABLE = b"\xc1"  # how an event that is set aside begins
+
+
+def _bodies(stream: Any) -> Iterator[bytes]:
+    """The bodies of a stream's events; what stands before each holds bytes of any value."""
+    data, at = bytes(stream), 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "little")
+        if size == MARK_FLAG:
+            at += MARK_BYTES
+        else:
+            at += EVENT_HEADER_BYTES + size
+            yield data[at - size : at]
 
 
 class _Planter(Loader):
@@ -29,8 +43,7 @@ class _Planter(Loader):
         apply = module.Kernel.apply
 
         def deadly(self: Any, stream: Any, *call: Any) -> Any:
-            at = bytes(stream).find(PILL)
-            if at >= 0 and UNREADABLE not in bytes(stream)[max(at - 40, 0) : at]:
+            if any(PILL in one and not one.startswith(UNREADABLE) for one in _bodies(stream)):
                 os.kill(os.getpid(), signal.SIGKILL)
             return apply(self, stream, *call)
 
